@@ -1,0 +1,133 @@
+"""The command `neumeta`: sample, info, evaluate, use."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from neumeta.errors import UserError
+from neumeta.stages._main import OneLineParser, guarded
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: Arguments, or None for those of the process.
+
+    Returns:
+        The exit status: 0 done, 1 a user's error, 2 wrong arguments.
+    """
+    args = _parser().parse_args(argv)
+    return guarded("neumeta", lambda: args.run(args))
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(prog="neumeta", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=OneLineParser)
+
+    sample = commands.add_parser("sample", help="write a network of one width")
+    sample.add_argument("checkpoint", help="an INR, as the train stage writes it")
+    sample.add_argument("--width", type=int, required=True, help="base width h, channels")
+    sample.add_argument(
+        "--out", nargs="+", required=True, help="files ending in .safetensors or .onnx"
+    )
+    _add_sampling(sample)
+    sample.set_defaults(run=_sample)
+
+    info = commands.add_parser("info", help="describe a checkpoint as JSON")
+    info.add_argument("checkpoint")
+    info.set_defaults(run=_info)
+
+    score = commands.add_parser("evaluate", help="score sampled networks on a dataset")
+    score.add_argument("checkpoint", help="an INR, as the train stage writes it")
+    score.add_argument("--width", type=int, nargs="+", required=True, help="base widths, channels")
+    score.add_argument("--dataset", required=True, help="tensors, as the data stage writes them")
+    score.add_argument("--split", choices=("train", "val", "test"), default="test")
+    _add_sampling(score)
+    score.set_defaults(run=_evaluate)
+
+    use = commands.add_parser("use", help="choose the experiments that `dvc repro` runs")
+    use.add_argument("names", nargs="+", metavar="EXPERIMENT")
+    use.add_argument("--params", default="params.yaml", help="the parameter file")
+    use.set_defaults(run=_use)
+    return parser
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--draws", type=int, default=16, help="K, draws averaged (default 16)")
+    parser.add_argument("--noise", type=float, help="half range, channels (default: training's)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
+
+
+def _sample(args: argparse.Namespace) -> None:
+    import torch
+
+    from neumeta.export import check_suffix, export_network
+    from neumeta.files import sha256_of
+    from neumeta.morph import load
+
+    for path in args.out:
+        check_suffix(path)
+    morph = load(args.checkpoint)
+    generator = torch.Generator().manual_seed(args.seed)
+    network = morph.sample(args.width, draws=args.draws, noise=args.noise, generator=generator)
+    origin = {
+        "inr_sha256": sha256_of(args.checkpoint),
+        "draws": args.draws,
+        "noise": morph.header["noise"] if args.noise is None else args.noise,
+        "seed": args.seed,
+        "data_sha256": morph.header["data_sha256"],
+    }
+    for path in args.out:
+        export_network(path, network, morph.family, args.width, origin)
+        print(path)
+
+
+def _info(args: argparse.Namespace) -> None:
+    from neumeta.checkpoint import read_header
+    from neumeta.morph import load
+
+    header = read_header(args.checkpoint)
+    facts = load(args.checkpoint).info() if header["kind"] == "inr" else header
+    facts = {"kind": header["kind"], **facts}
+    facts.pop("orders", None)
+    print(json.dumps(facts, indent=2))
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    import torch
+
+    from neumeta.dataset import read_dataset
+    from neumeta.evaluate import evaluate
+    from neumeta.morph import load
+    from neumeta.tasks import task_named
+
+    morph = load(args.checkpoint)
+    for width in args.width:
+        morph.family.check_width(width)
+    dataset = read_dataset(args.dataset)
+    if dataset.input_spec() != dict(morph.header["input"]):
+        raise UserError(
+            f"{args.dataset}: is not the data of this checkpoint; "
+            f"needs {morph.header['input']['dataset']} with the same classes and normalisation"
+        )
+    split = dataset.split(args.split)
+    print(f"width  accuracy  loss    ({args.split}, n = {len(split)}, K = {args.draws})")
+    for width in args.width:
+        generator = torch.Generator().manual_seed(args.seed)
+        weights = morph.weights(width, draws=args.draws, noise=args.noise, generator=generator)
+        network = morph.family.skeleton(width)
+        score = evaluate(network, weights, split, task_named(dataset.task))
+        print(f"{width:5d}  {score.accuracy:8.2%}  {score.mean_loss:.4f}")
+
+
+def _use(args: argparse.Namespace) -> None:
+    from neumeta.select import select_experiments
+
+    select_experiments(args.names, args.params)
+    print(f"{args.params}: dvc repro now runs {', '.join(args.names)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""The base network: trained here, or read from a file or address with its sha256 checked."""
+
+import hashlib
+import io
+import pickle
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor
+
+from neumeta.checkpoint import require_tensors
+from neumeta.dataset import Dataset
+from neumeta.errors import UserError
+from neumeta.fit import EpochRecord, fit
+from neumeta.models.family import Family
+from neumeta.models.fold import fold_batch_norms
+from neumeta.models.parameters import load_parameters, parameters_of
+from neumeta.params import FetchParams
+from neumeta.tasks import task_named
+
+DOWNLOAD_TIMEOUT_SECONDS = 60.0
+
+
+def train_base(
+    family: Family, dataset: Dataset, params: FetchParams
+) -> tuple[dict[str, Tensor], list[EpochRecord]]:
+    """Train the base network here.
+
+    Args:
+        family: Its base width is built.
+        dataset: Trained on the train split; the validation split is for the curve only.
+        params: The section `fetch` with a recipe.
+
+    Returns:
+        The parameters with BatchNorm folded, and the loss curve.
+    """
+    assert params.recipe is not None
+    network = family.initialised(family.base_width, params.seed)
+    _, curve = fit(
+        network,
+        dataset.split("train"),
+        task_named(dataset.task),
+        params.recipe,
+        generator=torch.Generator().manual_seed(params.seed),
+        val=dataset.split("val"),
+        label="base network",
+    )
+    return parameters_of(fold_batch_norms(network)), curve
+
+
+def fetch_base(family: Family, params: FetchParams) -> dict[str, Tensor]:
+    """Read the base network from a file or an address.
+
+    Args:
+        family: The weights must fit its base width exactly.
+        params: The section `fetch` with path or url, and sha256.
+
+    Returns:
+        The parameters with BatchNorm folded.
+
+    Raises:
+        UserError: If it cannot be had, its sha256 is another, or its tensors do not fit.
+    """
+    where = str(params.path or params.url)
+    content = _read_file(where) if params.source == "file" else _download(where)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != params.sha256:
+        raise UserError(f"{where}: sha256 is {digest}; must be {params.sha256}")
+    weights = _parse(content, where)
+    network = family.build(family.base_width)
+    require_tensors(where, weights, network.state_dict())
+    return parameters_of(fold_batch_norms(load_parameters(network, weights)))
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the base network: {error.strerror}") from error
+
+
+def _download(url: str) -> bytes:
+    if not url.startswith(("http://", "https://", "file://")):
+        raise UserError(f"{url}: not an address; use http://, https:// or file://")
+    try:
+        with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as answer:
+            content: bytes = answer.read()
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise UserError(f"{url}: cannot download the base network: {reason}") from error
+    return content
+
+
+def _parse(content: bytes, where: str) -> dict[str, Tensor]:
+    """Read safetensors or a PyTorch state dict; no code of the file is run."""
+    try:
+        return load_safetensors(content)
+    except SafetensorError:
+        pass
+    try:
+        value: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise UserError(
+            f"{where}: neither safetensors nor a PyTorch state dict of plain tensors"
+        ) from error
+    if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
+        value = value["state_dict"]
+    if not isinstance(value, Mapping) or not all(isinstance(v, Tensor) for v in value.values()):
+        raise UserError(f"{where}: holds no state dict; expected names and tensors")
+    return {str(name).removeprefix("module."): tensor for name, tensor in value.items()}

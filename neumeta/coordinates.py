@@ -1,0 +1,205 @@
+"""Coordinates of weights: where a weight sits in its layer, in its network, at a given width.
+
+One row stands for one (out, in) channel pair; the kernel of that pair comes out at once. The raw
+coordinate is (i, o, c, L, Cout, Cin): tensor index, out index, in index, number of tensors, out
+size, in size. Normalised it is (i/L, o/Cout, c/Cin, L/N, Cout/N, Cin/N). Source: paper, section
+3.2. Noise moves o, c and the sizes only, and only along axes that follow the width: the tensor's
+identity stays exact, and so do fixed axes such as image channels and classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+SMALL_BUCKET_ROWS = 128
+LARGEST_PADDING = 0.3
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One generated tensor at one width.
+
+    Attributes:
+        name: Parameter name.
+        index: Position i among the generated tensors.
+        shape: Shape at this width: (out,), (out, in) or (out, in, kernel, kernel).
+        morphing: Axes whose length follows the width.
+    """
+
+    name: str
+    index: int
+    shape: tuple[int, ...]
+    morphing: tuple[int, ...]
+
+    @property
+    def out_size(self) -> int:
+        """Cout.
+
+        Returns:
+            Number of channels, axis 0.
+        """
+        return self.shape[0]
+
+    @property
+    def in_size(self) -> int:
+        """Cin; a bias counts as one input.
+
+        Returns:
+            Number of channels, axis 1.
+        """
+        return self.shape[1] if len(self.shape) > 1 else 1
+
+    @property
+    def kernel(self) -> int:
+        """Side of the kernel.
+
+        Returns:
+            Positions per side; 1 for linear layers and biases.
+        """
+        return self.shape[2] if len(self.shape) > 2 else 1
+
+    @property
+    def rows(self) -> int:
+        """Number of coordinates.
+
+        Returns:
+            Cout times Cin.
+        """
+        return self.out_size * self.in_size
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Tensors of like size, padded to one length, so that one batched product serves them all.
+
+    Attributes:
+        specs: The tensors.
+        channels: Raw (o, c) per row, shape (tensors, rows, 2); padding rows are 0.
+        sizes: Raw (Cout, Cin) per tensor, shape (tensors, 2).
+        identity: (i/L, L/N) per tensor, shape (tensors, 2); exact in every draw.
+        morphing: 1 where the axis follows the width, else 0, shape (tensors, 2).
+    """
+
+    specs: tuple[TensorSpec, ...]
+    channels: Float[Tensor, "tensors rows 2"]
+    sizes: Float[Tensor, "tensors 2"]
+    identity: Float[Tensor, "tensors 2"]
+    morphing: Float[Tensor, "tensors 2"]
+
+    @cached_property
+    def owners(self) -> Int[Tensor, " tensors"]:
+        """Tensor indices.
+
+        Returns:
+            Index i of each tensor, shape (tensors,).
+        """
+        return torch.tensor([spec.index for spec in self.specs])
+
+
+def tensor_specs(
+    shapes: Mapping[str, tuple[int, ...]],
+    generated: Sequence[str],
+    morphing: Mapping[str, tuple[int, ...]],
+) -> tuple[TensorSpec, ...]:
+    """List the generated tensors of one width.
+
+    Args:
+        shapes: Shape by parameter name at this width.
+        generated: Names in the order that defines the tensor index.
+        morphing: Axes that follow the width, by name.
+
+    Returns:
+        One spec per generated tensor.
+    """
+    return tuple(TensorSpec(n, i, shapes[n], morphing[n]) for i, n in enumerate(generated))
+
+
+def make_buckets(specs: Sequence[TensorSpec], norm: float) -> tuple[Bucket, ...]:
+    """Build all coordinates of one width, without a loop over rows.
+
+    Args:
+        specs: The generated tensors.
+        norm: N, the size that maps to 1; the base width.
+
+    Returns:
+        Buckets that cover every tensor once; at most `LARGEST_PADDING` of a large bucket is
+        padding.
+    """
+    groups: list[list[TensorSpec]] = []
+    for spec in sorted(specs, key=lambda s: (-s.rows, s.index)):
+        if groups and _fits(groups[-1], spec):
+            groups[-1].append(spec)
+        else:
+            groups.append([spec])
+    count = len(specs)
+    return tuple(_bucket(tuple(group), count, norm) for group in groups)
+
+
+def normalised(
+    bucket: Bucket,
+    norm: float,
+    *,
+    noise: float,
+    draws: int,
+    generator: torch.Generator | None,
+    first_exact: bool,
+) -> Float[Tensor, "tensors draws rows 6"]:
+    """Coordinates of several draws, with fresh noise in each.
+
+    Args:
+        bucket: Which tensors; not changed.
+        norm: N, the size that maps to 1.
+        noise: Half range a of U(-a, a), channels; 0 for exact coordinates.
+        draws: Number of draws.
+        generator: Source of the noise; needed when noise is above 0.
+        first_exact: Whether draw 0 is free of noise.
+
+    Returns:
+        (i/L, o/Cout, c/Cin, L/N, Cout/N, Cin/N) per row. Divisors are the exact sizes.
+    """
+    tensors, rows, _ = bucket.channels.shape
+    channels = bucket.channels[:, None].expand(tensors, draws, rows, 2)
+    sizes = bucket.sizes[:, None].expand(tensors, draws, 2)
+    if noise > 0:
+        reach = noise * bucket.morphing[:, None]
+        moved = torch.rand((tensors, draws, rows, 2), generator=generator).mul_(2).sub_(1)
+        resized = torch.rand((tensors, draws, 2), generator=generator).mul_(2).sub_(1)
+        if first_exact:
+            moved[:, 0], resized[:, 0] = 0, 0
+        channels = channels + moved * reach[:, :, None]
+        sizes = sizes + resized * reach
+    index = channels / bucket.sizes[:, None, None]
+    shape = (tensors, draws, rows, 1)
+    identity = bucket.identity[:, None, None]
+    size = (sizes / norm)[:, :, None].expand(tensors, draws, rows, 2)
+    return torch.cat(
+        [identity[..., :1].expand(shape), index, identity[..., 1:].expand(shape), size], dim=-1
+    )
+
+
+def _fits(group: Sequence[TensorSpec], spec: TensorSpec) -> bool:
+    longest = group[0].rows
+    if longest <= SMALL_BUCKET_ROWS:
+        return True
+    used = sum(member.rows for member in group) + spec.rows
+    return 1 - used / (longest * (len(group) + 1)) <= LARGEST_PADDING
+
+
+def _bucket(specs: tuple[TensorSpec, ...], count: int, norm: float) -> Bucket:
+    channels = torch.zeros(len(specs), max(spec.rows for spec in specs), 2)
+    for slot, spec in enumerate(specs):
+        grid = torch.cartesian_prod(torch.arange(spec.out_size), torch.arange(spec.in_size))
+        channels[slot, : spec.rows] = grid.float()
+    return Bucket(
+        specs=specs,
+        channels=channels,
+        sizes=torch.tensor([[spec.out_size, spec.in_size] for spec in specs]).float(),
+        identity=torch.tensor([[spec.index / count, count / norm] for spec in specs]),
+        morphing=torch.tensor(
+            [[float(axis in spec.morphing) for axis in (0, 1)] for spec in specs]
+        ),
+    )

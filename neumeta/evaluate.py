@@ -1,0 +1,81 @@
+"""Scoring a network, and telling a living generator from a dead one."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from neumeta.dataset import Split
+from neumeta.errors import CollapseError
+from neumeta.tasks import Score, Task
+
+EVALUATION_BATCH = 1000
+SMALLEST_DISTANCE = 0.01
+
+
+def evaluate(
+    network: nn.Module,
+    weights: Mapping[str, Tensor],
+    split: Split,
+    task: Task,
+    batch_size: int = EVALUATION_BATCH,
+) -> Score:
+    """Score a network with the given weights on a whole split, without gradients.
+
+    Args:
+        network: The architecture; its own parameters are not used, so it may be on meta.
+        weights: All parameters by name.
+        split: Examples.
+        task: How to score.
+        batch_size: Examples per forward pass; does not change the sums beyond rounding.
+
+    Returns:
+        Sums over the split.
+    """
+    total = Score(0.0, 0.0, 0)
+    with torch.no_grad():
+        for inputs, targets in zip(
+            split.inputs.split(batch_size), split.targets.split(batch_size), strict=True
+        ):
+            total += task.score(functional_call(network, dict(weights), (inputs,)), targets)
+    return total
+
+
+def bypass_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> dict[str, Tensor]:
+    """Set the generated tensors to zero: what the network is worth when the INR does nothing.
+
+    Args:
+        weights: All parameters by name.
+        generated: Names of the tensors that the INR makes.
+
+    Returns:
+        New parameters; the others are shared.
+    """
+    return {n: torch.zeros_like(w) if n in generated else w for n, w in weights.items()}
+
+
+def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, where: str) -> None:
+    """Fail loudly when every width scores like the bypass floor.
+
+    A dead generator gives the same constant answer at all widths. One width above the floor by
+    more than its sampling error (and one point) is enough to pass.
+
+    Args:
+        accuracies: Accuracy by width, fractions.
+        floor: Accuracy with all generated tensors at zero.
+        examples: Size of the split behind each accuracy.
+        where: Names the run in the error.
+
+    Raises:
+        CollapseError: If no width stands above the floor.
+    """
+    error = math.sqrt(max(floor * (1 - floor), 0.0) / examples)
+    threshold = floor + max(SMALLEST_DISTANCE, 3 * error)
+    if all(accuracy <= threshold for accuracy in accuracies.values()):
+        best = max(accuracies.values())
+        raise CollapseError(
+            f"{where}: the generator is dead: best of {len(accuracies)} widths {best:.1%}, bypass "
+            f"floor {floor:.1%}; lower train.task.lr or raise train.losses.reconstruction"
+        )

@@ -1,0 +1,294 @@
+"""Training of one INR: a warm start on resampled weights, then Algorithm 2 with distillation.
+
+Each step draws widths and a batch, generates the weights, and steps on the INR through
+`torch.func.functional_call`. The trainer owns all its state, so that it can be saved between any
+two steps and continued to the same bytes.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from neumeta.dataset import Split
+from neumeta.evaluate import bypass_weights, check_alive, evaluate
+from neumeta.inr.average import update_average
+from neumeta.inr.generator import WeightGenerator
+from neumeta.inr.losses import (
+    LossTerms,
+    loss_weights,
+    reconstruction_loss,
+    regularisation_loss,
+)
+from neumeta.interpolate import interpolate_weights
+from neumeta.models.family import Family
+from neumeta.params import TrainParams
+from neumeta.progress import progress
+from neumeta.schedule import one_cycle
+from neumeta.tasks import Task
+
+PHASES: tuple[Literal["warm", "task"], ...] = ("warm", "task")
+HISTORY_COLUMNS = (
+    "seed",
+    "phase",
+    "step",
+    "loss",
+    "task",
+    "distillation",
+    "reconstruction",
+    "regularisation",
+    "lr",
+    "val_accuracy",
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What all seeds of one experiment share.
+
+    Attributes:
+        family: The family that morphs.
+        base: Permuted base parameters by name.
+        train: Training examples.
+        val: Validation examples, for the curve and the collapse check only.
+        task: Losses and scores.
+        params: The section `train`.
+    """
+
+    family: Family
+    base: Mapping[str, Tensor]
+    train: Split
+    val: Split
+    task: Task
+    params: TrainParams
+    _targets: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    _skeletons: dict[int, nn.Module] = field(default_factory=dict)
+
+    def target(self, width: int) -> dict[str, Tensor]:
+        """Resampled base weights, the target of the reconstruction.
+
+        Args:
+            width: Base width h, channels.
+
+        Returns:
+            Generated tensors by name.
+        """
+        if width not in self._targets:
+            self._targets[width] = interpolate_weights(self.base, self.family, width)
+        return self._targets[width]
+
+    def skeleton(self, width: int) -> nn.Module:
+        """The architecture of a width, made once.
+
+        Args:
+            width: Base width h, channels.
+
+        Returns:
+            A module on the meta device.
+        """
+        if width not in self._skeletons:
+            self._skeletons[width] = self.family.skeleton(width)
+        return self._skeletons[width]
+
+    def complete(self, generated: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Add the tensors that are not generated.
+
+        Args:
+            generated: Tensors by name.
+
+        Returns:
+            All parameters by name.
+        """
+        return {**self.base, **generated}
+
+    @cached_property
+    def teacher_outputs(self) -> Tensor:
+        """Outputs of the base network on the training examples.
+
+        Returns:
+            Shape (n, ...), without gradients.
+        """
+        network = self.skeleton(self.family.base_width)
+        with torch.no_grad():
+            parts = [
+                functional_call(network, dict(self.base), (x,))
+                for x in self.train.inputs.split(1000)
+            ]
+        return torch.cat(parts)
+
+    @cached_property
+    def bypass_floor(self) -> float:
+        """Validation accuracy with all generated tensors at zero.
+
+        Returns:
+            A fraction, 0 to 1.
+        """
+        width = self.family.base_width
+        weights = bypass_weights(self.base, self.family.generated)
+        return evaluate(self.skeleton(width), weights, self.val, self.task).accuracy
+
+
+class Trainer:
+    """The state of one run: INR, its average, optimiser, randomness, position and history."""
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        """Start a run from scratch.
+
+        Args:
+            problem: What to train on.
+            seed: Seed of initial weights, widths, batches and noise.
+        """
+        self.problem = problem
+        self.seed = seed
+        self.random = torch.Generator().manual_seed(seed)
+        settings = problem.params.model_dump(include={"encoding", "network"})
+        self.inr = WeightGenerator(problem.family, settings, self.random)
+        self.inr.calibrate(problem.base)
+        self.average = copy.deepcopy(self.inr)
+        self.phase: Literal["warm", "task"] = "warm"
+        self.step = 0
+        self.optimiser = self.new_optimiser()
+        self.sums: dict[str, float] = {}
+        self.history: list[dict[str, Any]] = []
+
+    def run(self, save: Callable[["Trainer"], None] | None = None) -> WeightGenerator:
+        """Train to the end.
+
+        Args:
+            save: Called every `save_every` steps with this trainer, between two steps.
+
+        Returns:
+            The averaged INR.
+
+        Raises:
+            CollapseError: If all probe widths score like the bypass floor in the second half.
+        """  # noqa: DOC502
+        while True:
+            total = self._phase_params().steps
+            label = f"INR seed {self.seed}, {self.phase} phase"
+            for _ in progress(range(self.step, total), label, done=self.step):
+                self._advance(total)
+                if save is not None and self.step % self.problem.params.save_every == 0:
+                    save(self)
+            if self.phase == "task":
+                return self.average
+            self.phase, self.step = "task", 0
+            self.optimiser = self.new_optimiser()
+            self.average.load_state_dict(self.inr.state_dict())
+
+    def new_optimiser(self) -> torch.optim.AdamW:
+        """Make an optimiser without memory of earlier steps.
+
+        Returns:
+            AdamW over the INR's parameters.
+        """
+        decay = self.problem.params.weight_decay
+        return torch.optim.AdamW(self.inr.parameters(), weight_decay=decay, fused=True)
+
+    def _phase_params(self) -> Any:
+        params = self.problem.params
+        return params.warm_start if self.phase == "warm" else params.task
+
+    def _advance(self, total: int) -> None:
+        params, phase = self.problem.params, self._phase_params()
+        rate = one_cycle(self.step, total, phase.lr, phase.rise)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.zero_grad()
+        if self.phase == "warm":
+            self._backward(self._warm_terms(self._draw_width()), {"reconstruction": 1.0})
+        else:
+            weights = loss_weights(params.losses, self.step / total)
+            for _ in range(params.task.widths_per_step):
+                self._backward(self._task_terms(self._draw_width(), weights), weights)
+        nn.utils.clip_grad_norm_(self.inr.parameters(), params.clip_norm)
+        self.optimiser.step()
+        self.step += 1
+        if self.phase == "task":
+            update_average(
+                list(self.average.parameters()), list(self.inr.parameters()), params.ema
+            )
+        self._record(rate, total)
+
+    def _draw_width(self) -> int:
+        widths = self.problem.params.widths.values()
+        return widths[int(torch.randint(len(widths), (), generator=self.random))]
+
+    def _generate(self, width: int) -> dict[str, Tensor]:
+        noise = self.problem.params.noise
+        return self.inr.weights(width, noise=noise, generator=self.random, first_exact=False)
+
+    def _warm_terms(self, width: int) -> LossTerms:
+        weights = self._generate(width)
+        return LossTerms(reconstruction=reconstruction_loss(weights, self.problem.target(width)))
+
+    def _task_terms(self, width: int, factors: Mapping[str, float]) -> LossTerms:
+        problem, params = self.problem, self.problem.params
+        batch = torch.randint(
+            len(problem.train), (params.task.batch_size,), generator=self.random
+        )
+        weights = self._generate(width)
+        outputs = functional_call(
+            problem.skeleton(width), problem.complete(weights), (problem.train.inputs[batch],)
+        )
+        wanted = {name for name, factor in factors.items() if factor > 0}
+        task = problem.task
+        return LossTerms(
+            task=task.loss(outputs, problem.train.targets[batch]) if "task" in wanted else None,
+            distillation=(
+                task.distillation(
+                    outputs, problem.teacher_outputs[batch], params.losses.temperature
+                )
+                if "distillation" in wanted
+                else None
+            ),
+            reconstruction=(
+                reconstruction_loss(weights, problem.target(width))
+                if "reconstruction" in wanted
+                else None
+            ),
+            regularisation=regularisation_loss(weights) if "regularisation" in wanted else None,
+        )
+
+    def _backward(self, terms: LossTerms, factors: Mapping[str, float]) -> None:
+        share = 1 if self.phase == "warm" else self.problem.params.task.widths_per_step
+        loss = terms.weighted(factors) / share
+        loss.backward()
+        for name, value in {"loss": loss * share, **terms.named()}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.item() / share
+
+    def _record(self, rate: float, total: int) -> None:
+        params = self.problem.params
+        self.sums["steps"] = self.sums.get("steps", 0.0) + 1
+        validating = self.phase == "task" and (
+            self.step % params.validate_every == 0 or self.step == total
+        )
+        if not (self.step % params.log_every == 0 or self.step == total or validating):
+            return
+        steps = self.sums.pop("steps")
+        means = {name: value / steps for name, value in self.sums.items()}
+        self.sums = {}
+        row: dict[str, Any] = {"seed": self.seed, "phase": self.phase, "step": self.step}
+        row |= means | {"lr": rate}
+        if validating:
+            row["val_accuracy"] = self._validate(strict=2 * self.step >= total)
+        self.history.append({name: row.get(name) for name in HISTORY_COLUMNS})
+
+    def _validate(self, strict: bool) -> float:
+        """Mean accuracy of the averaged INR, noise-free, over the probe widths."""
+        problem = self.problem
+        accuracies = {}
+        for width in problem.params.probe_widths:
+            with torch.no_grad():
+                weights = problem.complete(self.average.weights(width))
+            score = evaluate(problem.skeleton(width), weights, problem.val, problem.task)
+            accuracies[width] = score.accuracy
+        if strict:
+            where = f"train seed {self.seed}, task step {self.step}"
+            check_alive(accuracies, problem.bypass_floor, len(problem.val), where)
+        return sum(accuracies.values()) / len(accuracies)

@@ -1,0 +1,56 @@
+"""The LeNet family: three convolutions of h, 2h, 4h channels and a linear classifier."""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neumeta.models.groups import CliqueGroup
+
+Head = Literal["pooled", "corner"]
+
+LENET_GROUPS = (
+    CliqueGroup("conv1", (("conv1.weight", 0), ("conv1.bias", 0), ("conv2.weight", 1))),
+    CliqueGroup("conv2", (("conv2.weight", 0), ("conv2.bias", 0), ("conv3.weight", 1))),
+    CliqueGroup("conv3", (("conv3.weight", 0), ("conv3.bias", 0), ("linear.weight", 1))),
+)
+
+
+class LeNet(nn.Module):
+    """Conv 3x3, 5x5, 5x5 (replicate padding), each with ReLU and 2x2 mean pooling, then linear.
+
+    The `corner` head reads only cell (0, 0) of the last map, as the published code does; the
+    `pooled` head reads the mean of the map.
+    """
+
+    def __init__(self, width: int, *, in_channels: int, classes: int, head: Head) -> None:
+        """Build the network with torch's default initialisation.
+
+        Args:
+            width: Base width h, channels; the layers have h, 2h and 4h.
+            in_channels: Channels of the input.
+            classes: Number of outputs.
+            head: What the classifier reads.
+        """
+        super().__init__()
+        self.head = head
+        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, padding_mode="replicate")
+        self.conv2 = nn.Conv2d(width, 2 * width, 5, padding=2, padding_mode="replicate")
+        self.conv3 = nn.Conv2d(2 * width, 4 * width, 5, padding=2, padding_mode="replicate")
+        self.linear = nn.Linear(4 * width, classes)
+
+    def forward(self, inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
+        """Classify images.
+
+        Args:
+            inputs: Normalised images, shape (n, channels, height, width); sides of 8 or more.
+
+        Returns:
+            Logits, shape (n, classes).
+        """
+        maps = inputs
+        for conv in (self.conv1, self.conv2, self.conv3):
+            maps = F.avg_pool2d(F.relu(conv(maps)), 2)
+        features = maps[:, :, 0, 0] if self.head == "corner" else maps.mean(dim=(2, 3))
+        return self.linear(features)

@@ -1,0 +1,117 @@
+"""What every stage has in common: flags, one-line errors, and a record of the run."""
+
+import argparse
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+import torch
+
+from neumeta.errors import UserError
+from neumeta.files import write_json
+
+_LOG_FORMAT = "%(message)s"
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, without the usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit with status 2.
+
+        Args:
+            message: What is wrong.
+        """
+        print(f"{self.prog}: error: {message} (see --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+def stage_parser(name: str, *flags: str) -> OneLineParser:
+    """Make the parser of a stage.
+
+    Args:
+        name: Stage name, shown in errors.
+        *flags: Names of compulsory options that each take one text.
+
+    Returns:
+        The parser; a stage may add further options.
+    """
+    parser = OneLineParser(prog=f"neumeta.stages.{name}")
+    for flag in flags:
+        parser.add_argument(flag, required=True)
+    return parser
+
+
+def guarded(name: str, body: Callable[[], None]) -> int:
+    """Run a stage's body; a user's error becomes one line and exit status 1.
+
+    Args:
+        name: Shown before the error.
+        body: Does the work.
+
+    Returns:
+        The exit status.
+    """
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        body()
+    except UserError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: error: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+@contextmanager
+def recorded(
+    stage: str, path: str, device: str = "cpu", earlier: float = 0.0
+) -> Iterator[None]:
+    """Time the body and write the record of the run when it succeeds.
+
+    The record is apart from a stage's results, so that these are the same bytes on every run.
+
+    Args:
+        stage: Stage name.
+        path: Target JSON file.
+        device: Where the stage computed.
+        earlier: Seconds of work done before the body, for example by an interrupted run.
+
+    Yields:
+        Nothing.
+    """
+    start = time.perf_counter()
+    yield
+    write_json(
+        path,
+        {
+            "stage": stage,
+            "seconds": round(earlier + time.perf_counter() - start, 2),
+            "threads": torch.get_num_threads(),
+            "cores": os.cpu_count(),
+            "device": device,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
+    )
+
+
+def flags(argv: Sequence[str] | None, parser: OneLineParser) -> argparse.Namespace:
+    """Parse the flags of a stage.
+
+    Args:
+        argv: Arguments, or None for those of the process.
+        parser: The stage's parser.
+
+    Returns:
+        The parsed flags.
+    """
+    return parser.parse_args(argv)

@@ -1,0 +1,32 @@
+"""Stage data: turn one dataset into tensors with a fixed train/val/test split."""
+
+import sys
+from collections.abc import Sequence
+
+from neumeta.dataset import write_dataset
+from neumeta.params import DataParams, load_section
+from neumeta.sources import load_dataset
+from neumeta.stages._main import flags, guarded, recorded, stage_parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage.
+
+    Args:
+        argv: Flags, or None for those of the process.
+
+    Returns:
+        The exit status.
+    """
+    args = flags(argv, stage_parser("data", "--dataset", "--out", "--run"))
+
+    def body() -> None:
+        params = load_section(DataParams, f"data.{args.dataset}")
+        with recorded("data", args.run):
+            write_dataset(args.out, load_dataset(args.dataset, params))
+
+    return guarded("data", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Stage fetch: get the base network as one strict checkpoint, BatchNorm folded."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from neumeta.base import fetch_base, train_base
+from neumeta.checkpoint import write_checkpoint
+from neumeta.dataset import read_dataset
+from neumeta.fit import EpochRecord
+from neumeta.models.family import make_family
+from neumeta.params import FamilyParams, FetchParams, load_section
+from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.tables import write_table
+
+CURVE_COLUMNS = ("epoch", "loss", "val_accuracy")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage.
+
+    Args:
+        argv: Flags, or None for those of the process.
+
+    Returns:
+        The exit status.
+    """
+    parser = stage_parser("fetch", "--experiment", "--dataset", "--out", "--history", "--run")
+    args = flags(argv, parser)
+
+    def body() -> None:
+        params = load_section(FetchParams, f"{args.experiment}.fetch")
+        settings = load_section(FamilyParams, f"{args.experiment}.family").model_dump()
+        with recorded("fetch", args.run):
+            dataset = read_dataset(args.dataset)
+            family = make_family(settings, dataset.input_spec())
+            curve: list[EpochRecord] = []
+            if params.source == "train":
+                weights, curve = train_base(family, dataset, params)
+            else:
+                weights = fetch_base(family, params)
+            header = {
+                "kind": "network",
+                "width": family.base_width,
+                "permuted": False,
+                "origin": params.model_dump(exclude_none=True),
+                "data_sha256": dataset.content_sha256(),
+                **family.header(),
+            }
+            write_checkpoint(args.out, weights, header)
+            write_table(args.history, CURVE_COLUMNS, map(asdict, curve))
+
+    return guarded("fetch", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

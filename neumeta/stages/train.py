@@ -1,0 +1,90 @@
+"""Stage train: train one INR per seed; resumable after any interruption."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from neumeta.dataset import read_dataset
+from neumeta.files import atomic_write_bytes, sha256_of
+from neumeta.inr.file import write_inr
+from neumeta.inr.resume import ResumeFolder, state_key
+from neumeta.inr.train import HISTORY_COLUMNS, Problem, Trainer
+from neumeta.network_file import read_network
+from neumeta.params import TrainParams, load_section
+from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.tables import write_table
+from neumeta.tasks import task_named
+
+RESUME_ROOT = Path("data/.resume")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage.
+
+    Args:
+        argv: Flags, or None for those of the process.
+
+    Returns:
+        The exit status.
+    """
+    parser = stage_parser(
+        "train", "--experiment", "--dataset", "--permuted", "--out", "--history", "--run"
+    )
+    args = flags(argv, parser)
+
+    def body() -> None:
+        params = load_section(TrainParams, f"{args.experiment}.train")
+        base, family, _ = read_network(args.permuted)
+        dataset = read_dataset(args.dataset)
+        key = state_key(params.model_dump(), [args.dataset, args.permuted])
+        resume = ResumeFolder(RESUME_ROOT / key)
+        problem = Problem(
+            family=family,
+            base=base,
+            train=dataset.split("train"),
+            val=dataset.split("val"),
+            task=task_named(dataset.task),
+            params=params,
+        )
+        origin = {
+            "noise": params.noise,
+            "train_widths": list(params.widths.values()),
+            "data_sha256": dataset.content_sha256(),
+            "base_sha256": sha256_of(args.permuted),
+        }
+        diaries = [_train_seed(problem, seed, resume, origin) for seed in params.seeds]
+        with recorded("train", args.run, earlier=sum(diary["seconds"] for diary in diaries)):
+            _publish(params.seeds, resume, Path(args.out))
+            history = [row for diary in diaries for row in diary["history"]]
+            write_table(args.history, HISTORY_COLUMNS, history)
+        resume.remove()
+
+    return guarded("train", body)
+
+
+def _train_seed(
+    problem: Problem, seed: int, resume: ResumeFolder, origin: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Train one seed unless it is done; return its loss curve and seconds over all attempts."""
+    if (diary := resume.read_diary(seed)) is not None:
+        return diary
+    trainer = Trainer(problem, seed)
+    start = time.perf_counter() - resume.restore(trainer)
+    inr = trainer.run(save=lambda t: resume.save(t, time.perf_counter() - start))
+    write_inr(resume.done_path(seed), inr, problem.base, {**origin, "seed": seed})
+    return resume.finish(trainer, time.perf_counter() - start)
+
+
+def _publish(seeds: Sequence[int], resume: ResumeFolder, out: Path) -> None:
+    """Copy the finished INRs to the tracked folder, and nothing else."""
+    names = {f"seed-{seed}.safetensors": resume.done_path(seed) for seed in seeds}
+    for name, source in names.items():
+        atomic_write_bytes(out / name, source.read_bytes())
+    for stale in set(out.iterdir()) - {out / name for name in names}:
+        stale.unlink()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

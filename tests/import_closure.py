@@ -1,0 +1,56 @@
+"""Which modules of neumeta a stage imports, directly or not, read from the syntax tree."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+REPORT = "neumeta/report"
+
+# These cannot change a result: the values in params.yaml are tracked by `params:`, the rest is
+# error texts, progress lines and command-line plumbing. Tracking them would retrain for nothing.
+NEUTRAL = {
+    "neumeta/errors.py",
+    "neumeta/params.py",
+    "neumeta/progress.py",
+    "neumeta/stages/_main.py",
+}
+
+
+def imported_modules(path: Path) -> set[Path]:
+    """Files of this project that one file imports, anywhere in it."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            place = ROOT / name.replace(".", "/")
+            for file in (place.with_suffix(".py"), place / "__init__.py"):
+                if name.split(".")[0] in {"neumeta", "flows"} and file.is_file():
+                    found.add(file)
+    return found - {ROOT / "neumeta/__init__.py"}  # its imports are lazy, for users only
+
+
+def closure(start: Path) -> set[str]:
+    """All project files behind a file, itself included, as paths relative to the root."""
+    done: set[Path] = set()
+    todo = {start}
+    while todo:
+        path = todo.pop()
+        done.add(path)
+        todo |= imported_modules(path) - done
+    return {path.relative_to(ROOT).as_posix() for path in done}
+
+
+def stage_deps(stage: str) -> list[str]:
+    """The code that dvc.yaml must name for a stage.
+
+    The report package counts as one folder, because its templates belong to it; files without
+    any code, as most `__init__.py`, do not count.
+    """
+    files = closure(ROOT / "neumeta" / "stages" / f"{stage}.py") - NEUTRAL
+    files = {file for file in files if (ROOT / file).read_text(encoding="utf-8").strip()}
+    return sorted({REPORT if file.startswith(f"{REPORT}/") else file for file in files})
