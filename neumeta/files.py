@@ -39,7 +39,7 @@ def atomic_write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def atomic_write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text with `\\n` line ends, atomically; see `atomic_write_bytes`.
+    """Write UTF-8 text as it is, atomically; see `atomic_write_bytes`.
 
     Args:
         path: Target file.

@@ -10,7 +10,7 @@ from neumeta.models.family import Family
 
 
 def resample(weight: Float[Tensor, "..."], axis: int, size: int) -> Float[Tensor, "..."]:
-    """Resample linearly along one axis, reading position i/size of the new axis at i/size of the old.
+    """Resample linearly along one axis: entry i of the new axis is read at i/size of the old.
 
     Args:
         weight: Any tensor.

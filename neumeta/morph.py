@@ -156,5 +156,5 @@ def load(path: str | Path) -> MorphableNetwork:
 
     Raises:
         UserError: If the file is missing, damaged, or does not fit its own header.
-    """  # noqa: DOC502
+    """
     return MorphableNetwork(*read_inr(path))

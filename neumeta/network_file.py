@@ -19,7 +19,7 @@ def read_network(path: str | Path) -> tuple[dict[str, Tensor], Family, dict[str,
 
     Raises:
         UserError: If the file is missing, damaged, or does not fit its own header.
-    """  # noqa: DOC502
+    """
     weights, header = read_checkpoint(path, "network")
     family = family_from_header(header)
     require_tensors(path, weights, dict(family.skeleton(header["width"]).named_parameters()))

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -47,7 +47,7 @@ class WidthRange(Section):
     step: Count = Field(1, description="distance between widths, channels")
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _ordered(self) -> "WidthRange":
         if self.start > self.stop:
             raise ValueError(f"start {self.start} is above stop {self.stop}; start must be <= stop")
         return self
@@ -70,8 +70,8 @@ class DataParams(Section):
     )
     root: str | None = Field(
         None,
-        description="folder (or zip, for source folder) that holds the data; "
-        "null: $NEUMETA_DATA_ROOT, else data/raw",
+        description="folder (or zip, for source folder) that holds the data, absolute or below "
+        "$NEUMETA_DATA_ROOT (default data/raw); null: that folder itself",
     )
     download: bool = Field(False, description="let torchvision download what is missing")
     test_fraction: Fraction = Field(
@@ -83,7 +83,7 @@ class DataParams(Section):
     limit: Count | None = Field(None, description="at most this many examples per split (toy runs)")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "DataParams":
         if (self.source == "torchvision") != (self.name is not None):
             raise ValueError("name goes with source torchvision, and only with it")
         if self.source == "sklearn_digits" and self.test_fraction == 0:
@@ -103,7 +103,7 @@ class FamilyParams(Section):
     max_width: Width = Field(description="largest width that may be built, channels")
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _ordered(self) -> "FamilyParams":
         if not self.min_width <= self.base_width <= self.max_width:
             raise ValueError("must hold: min_width <= base_width <= max_width")
         return self
@@ -131,7 +131,7 @@ class FetchParams(Section):
     seed: Seed = 0
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "FetchParams":
         needs = {"train": ("recipe",), "file": ("path", "sha256"), "url": ("url", "sha256")}
         for field in ("path", "url", "sha256", "recipe"):
             if (getattr(self, field) is not None) != (field in needs[self.source]):
@@ -275,7 +275,7 @@ class Experiment(Section):
     report: ReportParams
 
     @model_validator(mode="after")
-    def _widths_in_family(self) -> Self:
+    def _widths_in_family(self) -> "Experiment":
         low, high = self.family.min_width, self.family.max_width
         used = {
             "train.widths": self.train.widths.values(),

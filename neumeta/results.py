@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -51,20 +50,30 @@ def to_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
     return frame.astype({"seed": "Int64"})
 
 
+def results_csv(frame: pd.DataFrame) -> str:
+    """Format the table as CSV (booleans as true/false, empty seed where there is none).
+
+    Args:
+        frame: A table with `RESULT_COLUMNS`.
+
+    Returns:
+        The text of the file.
+    """
+    table = frame.loc[:, list(RESULT_COLUMNS)].copy()
+    table["seen"] = table["seen"].map({True: "true", False: "false"})
+    for column in ("accuracy", "loss"):
+        table[column] = table[column].map("{:.6f}".format, na_action="ignore")
+    return table.to_csv(index=False, lineterminator="\n")
+
+
 def write_results(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write the table as CSV (booleans as true/false, empty seed where there is none).
+    """Write the table as CSV, atomically.
 
     Args:
         path: Target file.
         frame: A table with `RESULT_COLUMNS`.
     """
-    table = frame.loc[:, list(RESULT_COLUMNS)].copy()
-    table["seen"] = table["seen"].map({True: "true", False: "false"})
-    table["accuracy"] = table["accuracy"].map("{:.6f}".format)
-    table["loss"] = table["loss"].map("{:.6f}".format)
-    buffer = StringIO()
-    table.to_csv(buffer, index=False, lineterminator="\n")
-    atomic_write_text(path, buffer.getvalue())
+    atomic_write_text(path, results_csv(frame))
 
 
 def read_results(path: str | Path) -> pd.DataFrame:
@@ -80,7 +89,7 @@ def read_results(path: str | Path) -> pd.DataFrame:
         UserError: If the file is missing or its columns or values are not those of the table.
     """
     try:
-        frame = pd.read_csv(path, dtype={"seed": "Int64", "method": str})
+        frame = pd.read_csv(path, dtype={"seed": "Int64", "method": "str"})
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such result table") from error
     except (ValueError, pd.errors.ParserError) as error:

@@ -47,9 +47,7 @@ class Scorer:
         score = evaluate(network, weights, self.test, self.task)
         params, macs = self._cost(width)
         seen = width in self.seen
-        return ResultRow(
-            method, width, seen, seed, score.accuracy, score.mean_loss, params, macs
-        )
+        return ResultRow(method, width, seen, seed, score.accuracy, score.mean_loss, params, macs)
 
     def _cost(self, width: int) -> tuple[int, int]:
         if width not in self._costs:

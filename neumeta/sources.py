@@ -89,9 +89,10 @@ def data_root(params: DataParams) -> Path:
         params: Its section.
 
     Returns:
-        The parameter `root`, else $NEUMETA_DATA_ROOT, else data/raw.
+        $NEUMETA_DATA_ROOT (else data/raw), and below it the parameter `root`, which may also be
+        an absolute path.
     """
-    return Path(params.root or os.environ.get(DATA_ROOT_VARIABLE) or DEFAULT_ROOT)
+    return Path(os.environ.get(DATA_ROOT_VARIABLE) or DEFAULT_ROOT) / (params.root or "")
 
 
 def _split(
@@ -198,8 +199,8 @@ def _is_image(place: PurePosixPath) -> bool:
 
 def _decode(data: bytes, where: str, size: int | None) -> np.ndarray:
     try:
-        image = Image.open(io.BytesIO(data))
-        image = image.convert("L" if image.mode in {"L", "1"} else "RGB")
+        opened = Image.open(io.BytesIO(data))
+        image = opened.convert("L" if opened.mode in {"L", "1"} else "RGB")
     except (UnidentifiedImageError, OSError) as error:
         raise UserError(f"{where}: not a readable image ({_first_line(error)})") from error
     if size is not None:

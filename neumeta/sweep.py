@@ -30,7 +30,7 @@ def sweep(
 
     Raises:
         CollapseError: If an INR's whole curve equals the bypass floor.
-    """  # noqa: DOC502
+    """
     rows: list[ResultRow] = []
     for morph in morphs:
         scorer = Scorer(morph.family, dataset, morph.header["train_widths"])

@@ -1,7 +1,7 @@
 """Tasks: what a network is trained for and how it is scored. Nothing else knows which one runs."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -47,6 +47,7 @@ class Score:
         return self.loss / self.examples
 
 
+@runtime_checkable
 class Task(Protocol):
     """What trainer, sweep and baselines need to know of a task."""
 

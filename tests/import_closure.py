@@ -45,6 +45,11 @@ def closure(start: Path) -> set[str]:
     return {path.relative_to(ROOT).as_posix() for path in done}
 
 
+def _is_docstring_only(path: Path) -> bool:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return all(isinstance(node, ast.Expr) for node in body)
+
+
 def stage_deps(stage: str) -> list[str]:
     """The code that dvc.yaml must name for a stage.
 
@@ -52,5 +57,5 @@ def stage_deps(stage: str) -> list[str]:
     any code, as most `__init__.py`, do not count.
     """
     files = closure(ROOT / "neumeta" / "stages" / f"{stage}.py") - NEUTRAL
-    files = {file for file in files if (ROOT / file).read_text(encoding="utf-8").strip()}
+    files = {file for file in files if not _is_docstring_only(ROOT / file)}
     return sorted({REPORT if file.startswith(f"{REPORT}/") else file for file in files})

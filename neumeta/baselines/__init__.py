@@ -1,0 +1,1 @@
+"""What the INR is compared with."""

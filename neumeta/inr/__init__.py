@@ -1,0 +1,1 @@
+"""The implicit neural representation (INR): from coordinates to weights, and its training."""

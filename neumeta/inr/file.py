@@ -46,7 +46,7 @@ def read_inr(
 
     Raises:
         UserError: If the file is missing, damaged, or does not fit its own header.
-    """  # noqa: DOC502
+    """
     tensors, header = read_checkpoint(path, "inr")
     family = family_from_header(header)
     inr = WeightGenerator(family, header["inr"], torch.Generator())

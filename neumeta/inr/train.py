@@ -167,7 +167,7 @@ class Trainer:
 
         Raises:
             CollapseError: If all probe widths score like the bypass floor in the second half.
-        """  # noqa: DOC502
+        """
         while True:
             total = self._phase_params().steps
             label = f"INR seed {self.seed}, {self.phase} phase"
@@ -210,9 +210,7 @@ class Trainer:
         self.optimiser.step()
         self.step += 1
         if self.phase == "task":
-            update_average(
-                list(self.average.parameters()), list(self.inr.parameters()), params.ema
-            )
+            update_average(list(self.average.parameters()), list(self.inr.parameters()), params.ema)
         self._record(rate, total)
 
     def _draw_width(self) -> int:
@@ -229,9 +227,7 @@ class Trainer:
 
     def _task_terms(self, width: int, factors: Mapping[str, float]) -> LossTerms:
         problem, params = self.problem, self.problem.params
-        batch = torch.randint(
-            len(problem.train), (params.task.batch_size,), generator=self.random
-        )
+        batch = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
         weights = self._generate(width)
         outputs = functional_call(
             problem.skeleton(width), problem.complete(weights), (problem.train.inputs[batch],)

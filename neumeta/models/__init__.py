@@ -1,0 +1,1 @@
+"""Network families that differ only in their width."""

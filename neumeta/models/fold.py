@@ -1,32 +1,49 @@
 """Fold BatchNorm into the layer before it, so that only weights and biases are left."""
 
-from torch import nn
-from torch.fx.experimental.optimization import fuse
+import copy
+
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from neumeta.errors import UserError
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
-    """Fold all BatchNorms of a network in evaluation mode.
+    """Fold all BatchNorms of a network, using their running statistics.
 
     Args:
-        network: With trained running statistics; not changed. Names of the layers stay.
+        network: Any traceable module; not changed. Names of the layers stay.
 
     Returns:
-        A network of the same function without BatchNorm; the network itself if it has none.
+        A network of the same function in evaluation mode, in which every BatchNorm is an
+        identity; the network itself if it has none.
 
     Raises:
-        UserError: If a BatchNorm follows no convolution or linear layer, so cannot be folded.
+        UserError: If a BatchNorm does not directly follow a convolution or linear layer of its
+            own, so cannot be folded.
     """
-    if not _norms_of(network):
+    if not any(isinstance(layer, _NORMS) for layer in network.modules()):
         return network
-    folded = fuse(network.eval())
-    if left := _norms_of(folded):
-        raise UserError(f"BatchNorm {left[0]!r} follows no convolution, so it cannot be folded")
+    folded = copy.deepcopy(network).eval()
+    layers = dict(folded.named_modules())
+    for node in fx.symbolic_trace(folded).graph.nodes:
+        if node.op != "call_module" or not isinstance(norm := layers[node.target], _NORMS):
+            continue
+        before = node.args[0]
+        layer = layers.get(before.target) if before.op == "call_module" else None
+        alone = len(before.users) == 1
+        if isinstance(layer, (*_CONVS, *_TRANSPOSED)) and alone:
+            fused: nn.Module = fuse_conv_bn_eval(layer, norm, isinstance(layer, _TRANSPOSED))
+        elif isinstance(layer, nn.Linear) and alone:
+            fused = fuse_linear_bn_eval(layer, norm)
+        else:
+            raise UserError(
+                f"BatchNorm {node.target!r} follows no layer of its own; it cannot be folded"
+            )
+        folded.set_submodule(before.target, fused)
+        folded.set_submodule(node.target, nn.Identity())
     return folded
-
-
-def _norms_of(network: nn.Module) -> list[str]:
-    return [name for name, layer in network.named_modules() if isinstance(layer, _NORMS)]

@@ -59,15 +59,11 @@ def find_orders(
     results = []
     for group in groups:
         distances = channel_distances(weights, group)
-        found = shortest_path(
-            distances.numpy(), perturbations=perturbations, generator=generator
-        )
+        found = shortest_path(distances.numpy(), perturbations=perturbations, generator=generator)
         order = torch.from_numpy(np.ascontiguousarray(found)).long()
         orders[group.name] = order
         before = path_length(distances, torch.arange(len(order)))
-        results.append(
-            GroupResult(group.name, len(order), before, path_length(distances, order))
-        )
+        results.append(GroupResult(group.name, len(order), before, path_length(distances, order)))
     return orders, results
 
 

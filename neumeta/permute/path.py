@@ -113,9 +113,9 @@ def _best_or_opt(tour: ndarray, distances: ndarray) -> tuple[float, ndarray]:
         flipped = distances[np.ix_(tail, tour)] + distances[np.ix_(head, nxt)]
         for turned, added in ((False, plain), (True, flipped)):
             gain = np.where(touching, -np.inf, freed[:, None] - added + edge[None])
-            s, target = np.unravel_index(int(np.argmax(gain)), gain.shape)
-            if gain[s, target] > best[0]:
-                best = (float(gain[s, target]), int(first[s]), length, int(target), turned)
+            s, edge_after = np.unravel_index(int(np.argmax(gain)), gain.shape)
+            if gain[s, edge_after] > best[0]:
+                best = (float(gain[s, edge_after]), int(first[s]), length, int(edge_after), turned)
     gain_found, start, length, target, turned = best
     segment = tour[start : start + length]
     rest = np.delete(tour, np.arange(start, start + length))

@@ -80,8 +80,12 @@ def channel_distances(
         Symmetric double-precision matrix with a zero diagonal.
     """
     rows = torch.cat(
-        [weights[name].double().movedim(axis, 0).flatten(1) if weights[name].ndim > 1
-         else weights[name].double()[:, None] for name, axis in group.members],
+        [
+            weights[name].double().movedim(axis, 0).flatten(1)
+            if weights[name].ndim > 1
+            else weights[name].double()[:, None]
+            for name, axis in group.members
+        ],
         dim=1,
     )
     return torch.cdist(rows, rows, p=1)

@@ -1,0 +1,1 @@
+"""The stages of the pipeline; name = section of params.yaml = entry of dvc.yaml."""

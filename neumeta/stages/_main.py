@@ -72,9 +72,7 @@ def guarded(name: str, body: Callable[[], None]) -> int:
 
 
 @contextmanager
-def recorded(
-    stage: str, path: str, device: str = "cpu", earlier: float = 0.0
-) -> Iterator[None]:
+def recorded(stage: str, path: str, device: str = "cpu", earlier: float = 0.0) -> Iterator[None]:
     """Time the body and write the record of the run when it succeeds.
 
     The record is apart from a stage's results, so that these are the same bytes on every run.

@@ -1,0 +1,299 @@
+"""The flow: plan from dvc.yaml, one task per stage, the report as artifacts.
+
+`python -m flows.width_report` runs it once. It leaves the same dvc.lock as `dvc repro` by hand,
+because its tasks run that very command.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+from uuid import UUID
+
+from prefect import flow
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.futures import PrefectFuture, as_completed
+from prefect.states import Completed, Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import artifacts, children
+from flows.dvc_graph import read_plan
+from flows.environment import project_root
+from flows.errors import FlowError, one_line
+from flows.plan import Plan, PlannedStage
+from flows.stage_task import (
+    StageError,
+    StageResult,
+    dvc_command,
+    run_child_task,
+    run_logger,
+    stage_command,
+)
+
+# Stages side by side. More than two trainings on one machine only slow each other down.
+STAGES_AT_ONCE = int(os.environ.get("NEUMETA_STAGES_AT_ONCE", "2"))
+
+
+@flow(
+    name="width-report",
+    task_runner=ThreadPoolTaskRunner(max_workers=STAGES_AT_ONCE),  # type: ignore[arg-type]
+    validate_parameters=True,
+)
+def width_report(
+    targets: list[str] | None = None,
+    force: bool = False,
+    pull: bool = False,
+    push: bool = False,
+    commit: bool = False,
+    dry: bool = False,
+    experiments: list[str] | None = None,
+) -> State[Any]:
+    """Run the pipeline and post the width report.
+
+    Args:
+        targets: what to run: experiments (digits-lenet), stages (train@digits-lenet) or kinds of
+            stages (train), with all they depend on; empty for everything.
+        force: run the targets even if nothing changed.
+        pull: fetch cached results from the DVC remote first.
+        push: send new results to the DVC remote at the end.
+        commit: commit dvc.lock and the reports with git at the end.
+        dry: only post the plan.
+        experiments: switch params.yaml to these experiments first; empty to leave it alone.
+
+    Returns:
+        Prefect's final state: Failed, naming the stages, if any stage failed.
+    """
+    root = project_root()
+    # By way of the module: a served flow is pickled, and a copy of CHILDREN would know no child.
+    children.CHILDREN.open()
+    try:
+        return _run(root, targets, force, pull, push, commit, dry, experiments)
+    except (FlowError, StageError) as error:
+        return Failed(message=one_line(error))
+    except BaseException:
+        # Cancelled or crashed: a task's thread does not hear of it, so its child ends here.
+        children.CHILDREN.stop()
+        raise
+
+
+def _run(
+    root: Path,
+    targets: list[str] | None,
+    force: bool,
+    pull: bool,
+    push: bool,
+    commit: bool,
+    dry: bool,
+    experiments: list[str] | None,
+) -> State[Any]:
+    if dry and experiments:
+        raise FlowError("a dry run writes nothing, so it cannot switch experiments: give only one")
+    if experiments:
+        use = [sys.executable, "-m", "neumeta", "use", *experiments]
+        run_child_task.submit("use", use, str(root)).result()
+    if pull:
+        command = dvc_command("--wait-for-lock", "pull", "--run-cache", "--allow-missing")
+        run_child_task.submit("pull", command, str(root)).result()
+    plan = read_plan(root, targets, force)
+    run_logger().info("%s", plan)
+    create_table_artifact(artifacts.plan_rows(plan), key="plan", description="Plan")
+    if dry:
+        return Completed(message="dry run: " + str(plan).partition("\n")[0])
+    results = run_plan(plan, root, force)
+    text = artifacts.summary(results)
+    create_table_artifact(artifacts.result_rows(results), key="stages", description=text)
+    post_reports(plan, results, root)
+    if any(result.outcome == "failed" for result in results):
+        return Failed(message=text)
+    if push:
+        command = dvc_command("--wait-for-lock", "push", "--run-cache")
+        run_child_task.submit("push", command, str(root)).result()
+    if commit:
+        commit_results(plan, root, with_params=bool(experiments))
+    return Completed(message=text)
+
+
+def run_plan(plan: Plan, root: Path, force: bool) -> list[StageResult]:
+    """Run the stages of a plan, wave by wave; a failed stage stops its descendants only.
+
+    Args:
+        plan: the plan.
+        root: the repository.
+        force: run the selected stages even if nothing changed.
+
+    Returns:
+        One result per stage, in the plan's order.
+    """
+    results: dict[str, StageResult] = {}
+    progress = create_progress_artifact(0.0, key="progress", description="starting")
+    assert isinstance(progress, UUID)  # not a coroutine: this is the synchronous flow
+
+    def done(result: StageResult) -> None:
+        results[result.name] = result
+        share = 100 * len(results) / len(plan.stages)
+        text = f"{result.name}: {result.outcome} ({len(results)} of {len(plan.stages)})"
+        update_progress_artifact(progress, share, text)
+
+    for wave in plan.waves:
+        futures = {}
+        for planned in wave:
+            if blocked := blockers(planned, results):
+                done(StageResult(planned.name, "skipped", "after " + ", ".join(blocked)))
+                continue
+            command = stage_command(planned.name, force and planned.selected)
+            futures[run_child_task.submit(planned.name, command, str(root))] = planned.name
+        for future in as_completed(list(futures)):
+            done(_result(futures[future], future))
+    return [results[planned.name] for planned in plan.stages]
+
+
+def blockers(planned: PlannedStage, results: dict[str, StageResult]) -> list[str]:
+    """Find the parents that keep a stage from starting.
+
+    Args:
+        planned: the stage.
+        results: what became of the stages of earlier waves.
+
+    Returns:
+        Names of the parents that failed or were skipped.
+    """
+    return [p for p in planned.stage.parents if results[p].outcome in ("failed", "skipped")]
+
+
+def _result(name: str, future: PrefectFuture[StageResult]) -> StageResult:
+    try:
+        return future.result()
+    except Exception as error:
+        return StageResult(name, "failed", one_line(error))
+
+
+def post_reports(plan: Plan, results: Iterable[StageResult], root: Path) -> None:
+    """Post the report of each experiment whose report stage is done, and what changed.
+
+    Args:
+        plan: the plan.
+        results: what became of its stages.
+        root: the repository.
+    """
+    good = {result.name for result in results if result.outcome in ("ran", "cached")}
+    posted = False
+    for planned in plan.stages:
+        files = {PurePosixPath(out).name: root / out for out in planned.stage.outs}
+        if planned.name in good and "metrics.json" in files:
+            name = planned.stage.item or planned.name
+            text = artifacts.report_markdown(
+                name, files["metrics.json"], files.get("accuracy_vs_width.csv")
+            )
+            key = artifacts.artifact_key("report", name)
+            create_markdown_artifact(text, key=key, description=f"Width report of {name}")
+            posted = True
+    if posted:
+        create_markdown_artifact(
+            changes_markdown(root), key="changes", description="Compared with the last commit"
+        )
+
+
+def changes_markdown(root: Path) -> str:
+    """Compare metrics and params with the last commit.
+
+    Args:
+        root: the repository.
+
+    Returns:
+        Markdown of `dvc metrics diff` and `dvc params diff`.
+    """
+    parts: list[str] = []
+    for what in ("metrics", "params"):
+        lines: list[str] = []
+        result = children.run_child(dvc_command(what, "diff", "--md"), root, lines.append)
+        text = "\n".join(lines) if result.code == 0 else "not available: " + " ".join(lines[-1:])
+        parts += [f"## {what.capitalize()}", text or "no change"]
+    return "\n\n".join(parts) + "\n"
+
+
+def commit_results(plan: Plan, root: Path, with_params: bool) -> None:
+    """Commit dvc.lock and the reports, and nothing else, if they changed.
+
+    Args:
+        plan: the plan that was run; it names the reports.
+        root: the repository.
+        with_params: commit params.yaml too, because this run rewrote it.
+    """
+    folders = {PurePosixPath(out).parts[0] for s in plan.stages for out in s.stage.outs}
+    wanted = ["dvc.lock", *sorted(folders & {"reports"}), *(["params.yaml"] * with_params)]
+    paths = [path for path in wanted if (root / path).exists()]
+    run_child_task.submit("git add", ["git", "add", "--", *paths], str(root)).result()
+    clean = children.run_child(
+        ["git", "diff", "--quiet", "HEAD", "--", *paths], root, lambda line: None
+    )
+    if clean.code == 0:
+        run_logger().info("nothing to commit")
+        return
+    message = "Run the pipeline: " + (", ".join(plan.items) or "all stages")
+    command = ["git", "commit", "--quiet", "-m", message, "--", *paths]
+    run_child_task.submit("git commit", command, str(root)).result()
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the command line's parser.
+
+    Returns:
+        The parser.
+    """
+    made = argparse.ArgumentParser(
+        prog="python -m flows.width_report", description="Run the pipeline with live logs."
+    )
+    made.add_argument("--experiments", nargs="+", metavar="NAME", help="switch params.yaml first")
+    made.add_argument(
+        "--targets", nargs="+", metavar="NAME", help="experiments, stages, or both as STAGE@NAME"
+    )
+    made.add_argument("--force", action="store_true", help="run the targets though unchanged")
+    made.add_argument("--dry", action="store_true", help="print the plan and stop")
+    made.add_argument("--pull", action="store_true", help="`dvc pull` first")
+    made.add_argument("--push", action="store_true", help="`dvc push` at the end")
+    made.add_argument("--commit", action="store_true", help="git commit dvc.lock and reports")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the flow from the command line.
+
+    Args:
+        argv: arguments; None for those of the process.
+
+    Returns:
+        0 on success, 1 if a stage failed, 2 for a mistake of the user, 130 if interrupted.
+    """
+    args = parser().parse_args(argv)
+    try:
+        if args.dry and args.experiments:
+            raise FlowError("--dry writes nothing, so it cannot be combined with --experiments")
+        if not args.experiments:
+            plan = read_plan(project_root(), args.targets, args.force)
+            if args.dry:
+                print(plan)
+                return 0
+    except FlowError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    try:
+        state = width_report(**vars(args), return_state=True)
+    except KeyboardInterrupt:
+        print("error: interrupted; the running stages were stopped", file=sys.stderr)
+        return 130
+    if state.is_completed():
+        print(state.message)
+        return 0
+    print(f"error: {one_line(state.message or state.name or 'failed')}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

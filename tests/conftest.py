@@ -1,0 +1,35 @@
+"""Settings of the whole test run, made before anything heavy is imported."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Toy sizes run fastest on one thread; a fixed count keeps sums, and so bytes, the same everywhere.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+# Figures need no screen; nothing reports home. Child processes inherit all of it.
+os.environ["MPLBACKEND"] = "Agg"
+os.environ["DVC_NO_ANALYTICS"] = "1"
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+
+# The same examples on every run; time limits belong to pytest-timeout.
+settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which every stage has run at toy size, by the commands of dvc.yaml."""
+    from tests.stages.commands import STAGES, run_stage
+    from tests.toy import write_toy_params
+
+    folder = tmp_path_factory.mktemp("finished")
+    write_toy_params(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for stage in (*STAGES, "index"):
+            assert run_stage(stage) == 0, stage
+    return folder

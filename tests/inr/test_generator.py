@@ -1,0 +1,104 @@
+import pytest
+import torch
+from torch import nn
+
+from neumeta.inr.generator import WeightGenerator
+from neumeta.models.parameters import parameters_of
+from tests.toy import toy_family
+
+ENCODING = {"identity_octaves": 2, "index_octaves": 3, "size_octaves": 1}
+NETWORK = {"layers": 3, "hidden": 16, "residual": True, "residual_scale": 0.1}
+
+
+def make(arrangement: str, **changes: object) -> WeightGenerator:
+    settings = {
+        "encoding": ENCODING,
+        "network": {**NETWORK, **changes, "arrangement": arrangement},
+    }
+    family = toy_family()
+    inr = WeightGenerator(family, settings, torch.Generator().manual_seed(0))
+    inr.calibrate(parameters_of(family.initialised(4, seed=0)))
+    return inr
+
+
+def reference_kernel(inr: WeightGenerator, coordinate: list[float], network: int) -> torch.Tensor:
+    """One row through one MLP, written out with plain vectors."""
+    x = inr.encoding(torch.tensor([coordinate]))[0]
+    weights, biases = inr.network.weights, inr.network.biases
+    x = nn.functional.relu(x @ weights[0][network] + biases[0][network, 0])
+    for layer in range(1, len(weights) - 1):
+        step = nn.functional.relu(x @ weights[layer][network] + biases[layer][network, 0])
+        x = (
+            x + inr.network.scales[layer - 1, network, 0, 0] * step
+            if inr.network.residual
+            else step
+        )
+    return x @ weights[-1][network] + biases[-1][network, 0]
+
+
+@pytest.mark.parametrize("arrangement", ["block", "single"])
+@pytest.mark.parametrize("residual", [True, False])
+def test_weights_equal_the_loop_over_coordinates(arrangement: str, residual: bool) -> None:
+    """Algorithm 3 literally, one weight at a time, for all tensors of one width."""
+    inr, family, width = make(arrangement, residual=residual), toy_family(), 3
+    made = inr.weights(width)
+    shapes, count, norm = family.shapes(width), len(family.generated), 4.0
+    for index, name in enumerate(family.generated):
+        shape = shapes[name]
+        out_size, in_size = shape[0], shape[1] if len(shape) > 1 else 1
+        side = shape[2] if len(shape) > 2 else 1
+        start = (5 - side) // 2
+        for o in range(out_size):
+            for c in range(in_size):
+                coordinate = [index / count, o / out_size, c / in_size]
+                coordinate += [count / norm, out_size / norm, in_size / norm]
+                kernel = reference_kernel(inr, coordinate, index if arrangement == "block" else 0)
+                kernel = kernel.view(5, 5)[start : start + side, start : start + side]
+                kernel = kernel * inr.scale[index] / in_size
+                have = made[name][o, c] if len(shape) > 1 else made[name][o]
+                torch.testing.assert_close(have.flatten(), kernel.flatten(), rtol=1e-4, atol=1e-6)
+
+
+def test_shapes_fit_every_width() -> None:
+    inr, family = make("block"), toy_family()
+    for width in range(2, 7):
+        made = inr.weights(width)
+        assert {name: tuple(w.shape) for name, w in made.items()} == family.shapes(width)
+
+
+def test_k_draws_are_the_mean_of_single_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    inr = make("block")
+    draws = 5
+    whole = inr.weights(3, noise=0.5, draws=draws, generator=torch.Generator().manual_seed(4))
+    monkeypatch.setattr("neumeta.inr.generator.ROWS_PER_CHUNK", 1)  # one draw at a time
+    chunked = inr.weights(3, noise=0.0, draws=draws)
+    exact = inr.weights(3)
+    for name in exact:
+        torch.testing.assert_close(chunked[name], exact[name], rtol=1e-4, atol=1e-6)
+        if toy_family().morphing_axes[name]:
+            assert not torch.allclose(whole[name], exact[name])
+    many = inr.weights(3, noise=0.5, draws=600, generator=torch.Generator().manual_seed(1))
+    other = inr.weights(3, noise=0.5, draws=600, generator=torch.Generator().manual_seed(2))
+    single = inr.weights(
+        3, noise=0.5, draws=1, generator=torch.Generator().manual_seed(2), first_exact=False
+    )
+    name = "conv3.weight"
+    spread = (single[name] - many[name]).norm()
+    assert (other[name] - many[name]).norm() < 0.2 * spread
+
+
+def test_noise_leaves_the_divisor_and_the_class_axis_alone() -> None:
+    """With constant outputs, noisy weights must equal exact ones: the divisor is never noisy."""
+    inr = make("block")
+    with torch.no_grad():
+        inr.network.weights[-1].zero_()
+        inr.network.biases[-1].fill_(1.0)
+    noisy = inr.weights(3, noise=0.5, generator=torch.Generator(), first_exact=False)
+    exact = inr.weights(3)
+    assert all(torch.equal(noisy[name], exact[name]) for name in exact)
+
+
+def test_gradients_reach_every_parameter() -> None:
+    inr = make("block")
+    sum(weight.square().sum() for weight in inr.weights(3).values()).backward()  # type: ignore[union-attr]
+    assert all(value.grad is not None and value.grad.any() for value in inr.parameters())

@@ -1,0 +1,44 @@
+from itertools import pairwise, permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neumeta.permute.path import shortest_path
+
+
+def distances_of(points: np.ndarray) -> np.ndarray:
+    return np.abs(points[:, None] - points[None]).sum(-1)
+
+
+def length(distances: np.ndarray, order: np.ndarray) -> float:
+    return float(sum(distances[a, b] for a, b in pairwise(order)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_finds_the_optimum_of_small_problems(seed: int) -> None:
+    distances = distances_of(np.random.default_rng(seed).normal(size=(8, 3)))
+    found = shortest_path(distances, perturbations=50, generator=np.random.default_rng(0))
+    best = min(length(distances, np.array(order)) for order in permutations(range(8)))
+    assert sorted(found) == list(range(8))
+    assert length(distances, found) == pytest.approx(best)
+
+
+def test_finds_the_line() -> None:
+    shuffled = np.random.default_rng(3).permutation(60)
+    distances = distances_of(shuffled[:, None].astype(float))
+    found = shortest_path(distances, perturbations=20, generator=np.random.default_rng(0))
+    assert length(distances, found) == 59
+
+
+@given(st.integers(1, 12), st.integers(0, 100))
+def test_never_longer_than_the_given_order_and_repeatable(count: int, seed: int) -> None:
+    distances = distances_of(np.random.default_rng(seed).normal(size=(count, 4)))
+    first, second = (
+        shortest_path(distances, perturbations=3, generator=np.random.default_rng(1))
+        for _ in range(2)
+    )
+    assert sorted(first) == list(range(count))
+    assert length(distances, first) <= length(distances, np.arange(count)) + 1e-9
+    assert np.array_equal(first, second)

@@ -1,0 +1,253 @@
+"""Synthetic inputs of a report, in the formats of the stages, with numbers like those of digits."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from neumeta.report import Dataset, Facts, Inr, StageRun, Variation, VariationGroup
+from neumeta.results import RESULT_COLUMNS
+
+BASE_WIDTH = 24
+
+
+def result_row(
+    method: str,
+    width: int,
+    accuracy: float,
+    seed: int | None = None,
+    seen: bool | None = None,
+    loss: float = 0.1,
+) -> dict[str, Any]:
+    """One row with the parameters and MACs of a LeNet."""
+    return {
+        "method": method,
+        "width": width,
+        "seen": width >= 8 if seen is None else seen,
+        "seed": seed,
+        "accuracy": accuracy,
+        "loss": loss,
+        "params": 250 * width**2 + 56 * width + 10,
+        "macs": 4000 * width**2,
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """A result table of such rows."""
+    return pd.DataFrame(rows, columns=list(RESULT_COLUMNS)).astype({"seed": "Int64"})
+
+
+def digits_like() -> pd.DataFrame:
+    """All present methods over widths 4 to 24, seeded."""
+    random = np.random.default_rng(0)
+    rows = [result_row("base", BASE_WIDTH, 0.9833)]
+    for width in range(4, BASE_WIDTH + 1):
+        share = (width - 4) / 20
+        for seed in range(3):
+            jitter = random.normal(0, 0.003)
+            rows.append(
+                result_row("neumeta", width, 0.9815 - 0.07 * (1 - share) ** 3 + jitter, seed)
+            )
+            rows.append(
+                result_row(
+                    "neumeta-noise-free", width, 0.98 - 0.08 * (1 - share) ** 3 + jitter, seed
+                )
+            )
+            jitter = random.normal(0, 0.004)
+            rows.append(
+                result_row("individual", width, 0.985 - 0.10 * (1 - share) ** 4 + jitter, seed)
+            )
+        rows.append(result_row("interpolated", width, 0.12 + 0.863 * share**1.5))
+        rows.append(result_row("pruned-l1", width, 0.10 + 0.883 * share**2.2))
+        rows.append(result_row("bypass", width, 0.1, loss=2.302585))
+    for width in (4, 6, 8, 12, 16, 20, 24):
+        for seed in range(2):
+            accuracy = 0.983 - 0.2 * (1 - (width - 4) / 20) ** 2 + random.normal(0, 0.004)
+            rows.append(result_row("pruned-l1-finetuned", width, accuracy, seed))
+    return table(rows)
+
+
+def base_history() -> pd.DataFrame:
+    """Forty epochs of the base network."""
+    epochs = np.arange(1, 41)
+    return pd.DataFrame(
+        {
+            "epoch": epochs,
+            "loss": 2.3 * np.exp(-epochs / 6) + 0.002,
+            "val_accuracy": 0.985 - 0.8 * np.exp(-epochs / 3),
+        }
+    )
+
+
+def train_history() -> pd.DataFrame:
+    """Both phases of three seeds."""
+    random = np.random.default_rng(1)
+    rows: list[dict[str, Any]] = []
+    for seed in range(3):
+        for step in range(20, 601, 20):
+            loss = 0.05 * np.exp(-step / 150) * random.uniform(0.8, 1.2) + 1e-4
+            rows.append(
+                {"seed": seed, "phase": "warm", "step": step, "loss": loss}
+                | {"reconstruction": loss, "lr": 2e-3}
+            )
+        for step in range(20, 1201, 20):
+            task = 0.6 * np.exp(-step / 300) * random.uniform(0.7, 1.3) + 0.02
+            distillation = 0.8 * np.exp(-step / 350) * random.uniform(0.7, 1.3) + 0.03
+            rows.append(
+                {
+                    "seed": seed,
+                    "phase": "task",
+                    "step": step,
+                    "loss": task + distillation,
+                    "task": task,
+                    "distillation": distillation,
+                    "reconstruction": 2e-4 + 1e-7 * step,
+                    "regularisation": 0.0,
+                    "lr": 1e-3,
+                    "val_accuracy": 0.975 - 0.2 * np.exp(-step / 200) if step % 200 == 0 else None,
+                }
+            )
+    columns = ["seed", "phase", "step", "loss", "task", "distillation", "reconstruction"]
+    return pd.DataFrame(rows, columns=[*columns, "regularisation", "lr", "val_accuracy"])
+
+
+PARAMS: dict[str, Any] = {
+    "dataset": "digits",
+    "family": {
+        "name": "lenet",
+        "head": "pooled",
+        "base_width": 24,
+        "min_width": 2,
+        "max_width": 32,
+    },
+    "fetch": {
+        "source": "train",
+        "seed": 0,
+        "recipe": {"epochs": 40, "batch_size": 64, "lr": 0.003, "weight_decay": 0.0},
+    },
+    "permute": {"seed": 0, "perturbations": 200, "tolerance": 1e-05},
+    "train": {
+        "widths": {"start": 8, "stop": 24, "step": 1},
+        "seeds": [0, 1, 2],
+        "noise": 0.5,
+        "encoding": {"index_octaves": 6, "size_octaves": 1},
+        "losses": {"task": 1.0, "distillation": 1.0, "reconstruction": 10.0},
+        "probe_widths": [8, 12, 16, 20, 24],
+    },
+    "sweep": {"widths": {"start": 4, "stop": 24, "step": 1}, "draws": 16, "noise": 0.5, "seed": 0},
+    "report": {
+        "title": "LeNet on handwritten digits",
+        "summary": "A LeNet with channels h, 2h, 4h; widths 4 to 7 are never trained.",
+    },
+}
+
+VARIATION = Variation(
+    groups=(
+        VariationGroup("conv1", 24, 1619.7, 1242.8),
+        VariationGroup("conv2", 48, 6120.4, 4806.1),
+        VariationGroup("conv3", 96, 9345.0, 7710.2),
+    ),
+    sum_before=12000.0,
+    sum_after=9000.0,
+    per_tensor_before=1500.0,
+    per_tensor_after=1125.0,
+    function_error=2.1e-06,
+    tolerance=1e-05,
+    inputs=189,
+)
+
+RUNS = (
+    StageRun("data", 0.61, 2, "cpu", "3.11.7", "2.13.0"),
+    StageRun("fetch", 14.2, 2, "cpu", "3.11.7", "2.13.0"),
+    StageRun("train", 187.4, 2, "cpu", "3.11.7", "2.13.0"),
+)
+
+
+def facts_of(results: pd.DataFrame, **changes: Any) -> Facts:
+    """Facts around a result table; any field may be replaced."""
+    fields: dict[str, Any] = {
+        "experiment": "digits-lenet",
+        "results": results,
+        "base_history": base_history(),
+        "train_history": train_history(),
+        "variation": VARIATION,
+        "dataset": Dataset("digits", "ab" * 32, {"train": 1069, "val": 188, "test": 540}),
+        "runs": RUNS,
+        "params": PARAMS,
+        "revision": "1a2b3c4",
+        "inr": Inr("data/experiments/digits-lenet/inr/seed-0.safetensors", 812_345, 3_249_380),
+    }
+    return Facts(**(fields | changes))
+
+
+def write_safetensors(path: Path, metadata: dict[str, Any], shapes: dict[str, list[int]]) -> None:
+    """Write a safetensors file of zeros, byte by byte as its format says."""
+    header: dict[str, Any] = {"__metadata__": {"neumeta": json.dumps(metadata)}}
+    end = 0
+    for name, shape in shapes.items():
+        size = 4 * int(np.prod(shape))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(header).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
+
+
+def write_inputs(
+    folder: Path, params: dict[str, Any], experiment: str = "digits-lenet"
+) -> list[str]:
+    """Write every input of the report stage below `folder`, and give the stage's flags."""
+    home = folder / "data/experiments" / experiment
+    home.mkdir(parents=True)
+    results = digits_like()
+    ours = results["method"].str.startswith("neumeta")
+    for name, part in (("sweep", results[ours]), ("baselines", results[~ours])):
+        text = part.assign(seen=part["seen"].map({True: "true", False: "false"}))
+        text.to_csv(home / f"{name}.csv", index=False)
+    base_history().to_csv(home / "base.csv", index=False)
+    train_history().to_csv(home / "train.csv", index=False)
+    groups = [
+        {"name": g.name, "channels": g.channels, "tv_before": g.before, "tv_after": g.after}
+        for g in VARIATION.groups
+    ]
+    before = {"sum": VARIATION.sum_before, "per_tensor": VARIATION.per_tensor_before}
+    after = {"sum": VARIATION.sum_after, "per_tensor": VARIATION.per_tensor_after}
+    permute: dict[str, Any] = {
+        "function_error": 2.1e-06,
+        "tolerance": 1e-05,
+        "inputs": 189,
+        "groups": groups,
+    }
+    permute["total_variation"] = {"before": before, "after": after}
+    (home / "permute.json").write_text(json.dumps(permute))
+    run: dict[str, Any] = {
+        "stage": "train",
+        "seconds": 61.2,
+        "threads": 2,
+        "device": "cpu",
+        "python": "3.11.7",
+    }
+    (home / "train.run.json").write_text(json.dumps(run | {"torch": "2.13.0"}))
+    dataset: dict[str, Any] = {"kind": "dataset", "name": "digits", "content_sha256": "cd" * 32}
+    dataset["sizes"] = {"train": 1069, "val": 188, "test": 540}
+    write_safetensors(folder / "data/datasets/digits.safetensors", dataset, {"x": [4]})
+    write_safetensors(home / "inr/seed-0.safetensors", {"kind": "inr"}, {"a": [3, 5], "b": [7]})
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    here = f"data/experiments/{experiment}"
+    return [
+        *("--experiment", experiment),
+        *("--base-history", f"{here}/base.csv"),
+        *("--permute", f"{here}/permute.json"),
+        *("--train-history", f"{here}/train.csv"),
+        *("--sweep", f"{here}/sweep.csv"),
+        *("--baselines", f"{here}/baselines.csv"),
+        *("--dataset", "data/datasets/digits.safetensors"),
+        *("--inr", f"{here}/inr"),
+        *("--out", f"reports/{experiment}"),
+        *("--summary", f"reports/summary/{experiment}.json"),
+        *("--runs", f"{here}/train.run.json"),
+    ]

@@ -1,0 +1,115 @@
+"""What every stage owes: the same bytes again, and one line for what goes wrong."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from neumeta.results import RESULT_COLUMNS, read_results
+from tests.stages.commands import STAGES, run_stage
+from tests.toy import toy_params, write_toy_params
+
+EXPERIMENT = Path("data/experiments/digits-lenet")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files but the records of runs, which hold times."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(".run.json")
+    }
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "index"])
+def test_a_second_run_gives_the_same_bytes(stage: str, copy: Path) -> None:
+    before = contents(copy)
+    if stage == "report":  # its page shows the times of the runs, which are inputs: unchanged here
+        assert any(path.endswith("index.html") for path in before)
+    assert run_stage(stage) == 0
+    assert contents(copy) == before
+
+
+def test_another_seed_gives_other_bytes(copy: Path) -> None:
+    before = contents(copy)
+    params = toy_params()
+    params["digits-lenet"]["fetch"]["seed"] = 5
+    write_toy_params(copy, params)
+    assert run_stage("fetch") == 0
+    changed = {name for name, data in contents(copy).items() if before[name] != data}
+    assert f"{EXPERIMENT}/base.safetensors" in changed
+
+
+def test_result_tables_hold_every_method_width_and_seed(finished: Path) -> None:
+    table = read_results(finished / "reports/digits-lenet/accuracy_vs_width.csv")
+    assert tuple(table.columns) == RESULT_COLUMNS
+    found = {
+        (method, int(width), None if pd.isna(seed) else int(seed))
+        for method, width, seed in zip(table.method, table.width, table.seed, strict=True)
+    }
+    expected = {("base", 4, None), ("pruned-l1-finetuned", 3, 0)}
+    expected |= {("individual", 3, seed) for seed in (0, 1)}
+    for method in ("neumeta", "neumeta-noise-free"):
+        expected |= {(method, width, seed) for width in (2, 3, 4) for seed in (0, 1)}
+    for method in ("interpolated", "bypass", "pruned-l1"):
+        expected |= {(method, width, None) for width in (2, 3, 4)}
+    assert found == expected
+    assert not table.duplicated(["method", "width", "seed"]).any()
+    assert set(table.loc[table.seen, "width"]) == {3, 4}
+    assert table.accuracy.between(0, 1).all()
+    by_width = table.groupby("width")["params"].nunique()
+    assert (by_width == 1).all()
+
+
+def test_the_base_width_is_the_same_network_for_all_training_free_methods(finished: Path) -> None:
+    """At the base width interpolation and pruning change nothing: an end-to-end cross-check."""
+    table = read_results(finished / EXPERIMENT / "baselines.csv")
+    top = table[table.width == 4].set_index("method")
+    accuracy = top["accuracy"].to_dict()
+    for method in ("interpolated", "pruned-l1"):
+        assert accuracy[method] == accuracy["base"]
+
+
+def test_stale_seeds_do_not_survive_a_rerun(copy: Path) -> None:
+    stale = copy / EXPERIMENT / "inr" / "seed-7.safetensors"
+    stale.write_bytes(b"old")
+    assert run_stage("train") == 0
+    assert not stale.exists()
+
+
+def test_train_leaves_no_resume_state(finished: Path) -> None:
+    assert list((finished / "data/.resume").iterdir()) == []
+
+
+def test_a_dead_generator_fails_loudly_and_keeps_nothing(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = toy_params()
+    train = params["digits-lenet"]["train"]
+    train["warm_start"]["steps"] = 0
+    train["losses"] |= {"task": 0.0, "distillation": 0.0, "reconstruction": 0.0}
+    train["losses"]["regularisation"] = 100.0  # pulls every weight to zero
+    train["task"]["lr"] = 0.05
+    write_toy_params(copy, params)
+    before = contents(copy)
+    assert run_stage("train") == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "the generator is dead" in error
+    assert "bypass floor" in error
+    after = {n: d for n, d in contents(copy).items() if not n.startswith("data/.resume")}
+    assert after == before
+
+
+def test_params_file_of_the_toy_has_the_keys_of_the_real_one(finished: Path) -> None:
+    toy = YAML(typ="safe", pure=True).load((finished / "params.yaml").read_text(encoding="utf-8"))
+    assert toy["digits-lenet"].keys() == toy_params()["digits-lenet"].keys()

@@ -1,0 +1,83 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from neumeta.base import fetch_base, train_base
+from neumeta.errors import UserError
+from neumeta.files import sha256_of
+from neumeta.models.parameters import parameters_of
+from neumeta.params import FetchParams
+from tests.toy import RECIPE, toy_dataset, toy_family
+
+
+def params(**settings: Any) -> FetchParams:
+    return FetchParams.model_validate(settings)
+
+
+def weights() -> dict[str, torch.Tensor]:
+    return parameters_of(toy_family().initialised(4, seed=9))
+
+
+@pytest.mark.parametrize("form", ["safetensors", "state dict", "nested, with module. prefix"])
+@pytest.mark.parametrize("source", ["file", "url"])
+def test_reads_files_and_addresses_in_all_forms(form: str, source: str, tmp_path: Path) -> None:
+    path = tmp_path / "base"
+    if form == "safetensors":
+        path.write_bytes(save(weights()))
+    elif form == "state dict":
+        torch.save(weights(), path)
+    else:
+        nested = {f"module.{name}": value for name, value in weights().items()}
+        torch.save({"state_dict": nested, "epoch": 3}, path)
+    place = {"path": str(path)} if source == "file" else {"url": path.as_uri()}
+    loaded = fetch_base(toy_family(), params(source=source, sha256=sha256_of(path), **place))
+    assert all(torch.equal(loaded[name], value) for name, value in weights().items())
+
+
+def test_faults_are_one_line(tmp_path: Path) -> None:
+    good, other, code = tmp_path / "good", tmp_path / "other", tmp_path / "code"
+    good.write_bytes(save(weights()))
+    other.write_bytes(save({**weights(), "extra": torch.zeros(1)}))
+    torch.save({"x": Path("/")}, code)  # needs arbitrary classes to unpickle
+    (tmp_path / "text").write_text("no checkpoint")
+    zeros = "0" * 64
+    cases = [
+        (params(source="file", path=str(good), sha256=zeros), "sha256 is .*; must be 0000"),
+        (params(source="file", path=str(tmp_path / "no"), sha256=zeros), "cannot read"),
+        (params(source="url", url="ftp://x/y", sha256=zeros), "use http"),
+        (params(source="url", url=(tmp_path / "no").as_uri(), sha256=zeros), "cannot download"),
+        (params(source="file", path=str(other), sha256=sha256_of(other)), "unexpected tensor"),
+        (params(source="file", path=str(code), sha256=sha256_of(code)), "neither safetensors"),
+        (
+            params(source="file", path=str(tmp_path / "text"), sha256=sha256_of(tmp_path / "text")),
+            "neither safetensors",
+        ),
+    ]
+    for section, expected in cases:
+        with pytest.raises(UserError, match=expected) as caught:
+            fetch_base(toy_family(), section)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="must be"):
+        section = params(source="file", path=str(good), sha256=sha256_of(good))
+        fetch_base(toy_family(base_width=3), section)
+
+
+def test_training_learns_and_repeats_exactly() -> None:
+    section = params(source="train", seed=1, recipe={**RECIPE, "epochs": 15})
+    dataset, family = toy_dataset(), toy_family()
+    first, curve = train_base(family, dataset, section)
+    second, _ = train_base(family, dataset, section)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert curve[-1].loss < 0.5 * curve[0].loss
+    assert curve[-1].val_accuracy is not None
+    assert curve[-1].val_accuracy > 0.9
+
+
+def test_training_leaves_the_global_random_state_alone() -> None:
+    before = torch.get_rng_state()
+    section = params(source="train", seed=1, recipe={**RECIPE, "epochs": 1})
+    train_base(toy_family(), toy_dataset(), section)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,74 @@
+"""Toy data and parameters: the whole pipeline in seconds."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from ruamel.yaml import YAML
+
+from neumeta.dataset import Dataset, SplitName, channel_statistics
+from neumeta.models.family import Family, make_family
+
+ROOT = Path(__file__).parent.parent
+LENET = {"name": "lenet", "head": "pooled", "base_width": 4, "min_width": 2, "max_width": 6}
+RECIPE = {"epochs": 2, "batch_size": 32, "lr": 5e-3, "weight_decay": 0.0}
+
+
+def toy_dataset(sizes: tuple[int, int, int] = (96, 32, 48), classes: int = 3) -> Dataset:
+    """Images of 8 x 8 pixels in which the class is a bright row: easy to learn, not trivial."""
+    generator = torch.Generator().manual_seed(7)
+    images: dict[SplitName, torch.Tensor] = {}
+    labels: dict[SplitName, torch.Tensor] = {}
+    names: tuple[SplitName, ...] = ("train", "val", "test")
+    for split, size in zip(names, sizes, strict=True):
+        label = torch.arange(size) % classes
+        pixels = torch.randint(0, 100, (size, 1, 8, 8), generator=generator)
+        pixels[torch.arange(size), 0, 2 * label + 1] += 120
+        images[split], labels[split] = pixels.to(torch.uint8), label
+    mean, std = channel_statistics(images["train"], 255)
+    names_of_classes = tuple(f"row {2 * index + 1}" for index in range(classes))
+    return Dataset("toy", "classification", images, labels, names_of_classes, 255, mean, std)
+
+
+def toy_family(**changes: Any) -> Family:
+    """A LeNet family of base width 4 on the toy data."""
+    return make_family({**LENET, **changes}, toy_dataset().input_spec())
+
+
+def toy_params() -> dict[str, Any]:
+    """params.yaml with the digits experiment shrunk; the sections and keys are the real ones."""
+    params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    kept = {key: params[key] for key in ("experiments", "datasets", "data", "digits-lenet")}
+    kept["experiments"], kept["datasets"] = {"digits-lenet": "digits"}, ["digits"]
+    toy = kept["digits-lenet"]
+    toy["family"] = dict(LENET)
+    toy["fetch"]["recipe"] = dict(RECIPE, epochs=12)
+    toy["permute"]["perturbations"] = 2
+    toy["train"] |= {
+        "widths": {"start": 3, "stop": 4, "step": 1},
+        "seeds": [0, 1],
+        "encoding": {"identity_octaves": 0, "index_octaves": 3, "size_octaves": 1},
+        "network": {**toy["train"]["network"], "layers": 3, "hidden": 32},
+        "warm_start": {"steps": 150, "lr": 1e-2, "rise": 0.1},
+        "task": {"steps": 60, "lr": 5e-3, "rise": 0.2, "batch_size": 32, "widths_per_step": 1},
+        "ema": 0.8,
+        "probe_widths": [3, 4],
+        "validate_every": 30,
+        "log_every": 10,
+        "save_every": 7,
+    }
+    toy["sweep"] |= {"widths": {"start": 2, "stop": 4, "step": 1}, "draws": 3}
+    toy["baselines"] = {
+        "widths": {"start": 2, "stop": 4, "step": 1},
+        "individual": {"widths": [3], "seeds": [0, 1], "recipe": RECIPE},
+        "pruned": {"widths": [3], "seeds": [0], "recipe": RECIPE},
+    }
+    return kept
+
+
+def write_toy_params(folder: Path, params: dict[str, Any] | None = None) -> Path:
+    """Write the toy parameters as params.yaml."""
+    path = folder / "params.yaml"
+    with path.open("w", encoding="utf-8") as stream:
+        YAML(typ="safe", pure=True).dump(params or toy_params(), stream)
+    return path
