@@ -38,6 +38,25 @@ def atomic_write_bytes(path: str | Path, data: bytes) -> None:
         raise UserError(f"{target}: cannot write: {reason}; choose a writable path") from error
 
 
+def check_writable(path: str | Path) -> None:
+    """Fail before the work instead of after it when the output cannot be written.
+
+    Args:
+        path: Target; parent folders are made.
+
+    Raises:
+        UserError: If the folder cannot be made or written.
+    """
+    folder = Path(path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"{path}: cannot write: {reason}; choose a writable path") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{path}: cannot write: no permission; choose a writable path")
+
+
 def atomic_write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text as it is, atomically; see `atomic_write_bytes`.
 

@@ -49,8 +49,10 @@ def progress_line(label: str, unit: str, done: int, total: int, rate: float) -> 
         rate: Items per second.
 
     Returns:
-        For example `train seed 0: 300/1200 steps, 25.0 steps/s, 0:36 left`.
+        For example `train seed 0: 300/1200 steps, 25.0 steps/s, 0:36 left`; slower than one a
+        second it gives seconds per item.
     """
     left = round((total - done) / rate)
     minutes, seconds = divmod(left, 60)
-    return f"{label}: {done}/{total} {unit}s, {rate:.1f} {unit}s/s, {minutes}:{seconds:02d} left"
+    speed = f"{rate:.1f} {unit}s/s" if rate >= 1 else f"{1 / rate:.1f} s/{unit}"
+    return f"{label}: {done}/{total} {unit}s, {speed}, {minutes}:{seconds:02d} left"

@@ -13,7 +13,7 @@ from typing import NoReturn
 import torch
 
 from neumeta.errors import UserError
-from neumeta.files import write_json
+from neumeta.files import check_writable, write_json
 
 _LOG_FORMAT = "%(message)s"
 
@@ -86,6 +86,7 @@ def recorded(stage: str, path: str, device: str = "cpu", earlier: float = 0.0) -
     Yields:
         Nothing.
     """
+    check_writable(path)
     start = time.perf_counter()
     yield
     write_json(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neumeta.dataset import read_dataset
-from neumeta.files import atomic_write_bytes, sha256_of
+from neumeta.files import atomic_write_bytes, check_writable, sha256_of
 from neumeta.inr.file import write_inr
 from neumeta.inr.resume import ResumeFolder, state_key
 from neumeta.inr.train import HISTORY_COLUMNS, Problem, Trainer
@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = flags(argv, parser)
 
     def body() -> None:
+        check_writable(args.run)
         params = load_section(TrainParams, f"{args.experiment}.train")
         base, family, _ = read_network(args.permuted)
         dataset = read_dataset(args.dataset)

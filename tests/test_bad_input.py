@@ -1,0 +1,162 @@
+"""The table of bad input: one clear line each, non-zero exit, earlier results untouched."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.stages.commands import command_of
+from tests.toy import ROOT, toy_params, write_toy_params
+
+EXPERIMENT = "data/experiments/digits-lenet"
+INR = f"{EXPERIMENT}/inr/seed-0.safetensors"
+
+
+def stage(name: str) -> list[str]:
+    return ["-m", f"neumeta.stages.{name}", *command_of(name)]
+
+
+def nothing(folder: Path) -> None:
+    pass
+
+
+def unknown_key(folder: Path) -> None:
+    params = toy_params()
+    params["digits-lenet"]["train"]["learning_rate"] = 1
+    write_toy_params(folder, params)
+
+
+def wrong_sha256(folder: Path) -> None:
+    params = toy_params()
+    path = f"{EXPERIMENT}/base.safetensors"
+    section = {"source": "file", "path": path, "sha256": "0" * 64}
+    params["digits-lenet"]["fetch"] = section
+    write_toy_params(folder, params)
+
+
+def missing_data_root(folder: Path) -> None:
+    params = toy_params()
+    section = {"source": "folder", "root": "nowhere", "val_fraction": 0.1, "split_seed": 0}
+    params["data"]["digits"] = section
+    write_toy_params(folder, params)
+
+
+def truncated_inr(folder: Path) -> None:
+    path = folder / INR
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def truncated_base(folder: Path) -> None:
+    path = folder / EXPERIMENT / "permuted.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def no_inr(folder: Path) -> None:
+    shutil.rmtree(folder / EXPERIMENT / "inr")
+
+
+def blocked_output(folder: Path) -> None:
+    """A file stands where the output folder should be: unwritable for every user, root too."""
+    (folder / "out").write_text("in the way")
+
+
+@dataclass(frozen=True)
+class Fault:
+    command: list[str]
+    spoil: Callable[[Path], None]
+    expected: tuple[str, ...]
+    status: int = 1
+
+
+FAULTS = {
+    "unknown key": Fault(
+        stage("train"),
+        unknown_key,
+        ("params.yaml", "train.learning_rate", "unknown key", "allowed"),
+    ),
+    "wrong sha256": Fault(
+        stage("fetch"), wrong_sha256, ("base.safetensors", "sha256 is", "must be")
+    ),
+    "missing data root": Fault(
+        stage("data"), missing_data_root, ("nowhere", "no such folder", "NEUMETA_DATA_ROOT")
+    ),
+    "truncated INR": Fault(stage("sweep"), truncated_inr, ("seed-0.safetensors", "damaged")),
+    "truncated base": Fault(stage("train"), truncated_base, ("permuted.safetensors", "damaged")),
+    "no INR": Fault(stage("sweep"), no_inr, ("inr", "run the train stage")),
+    "width out of family": Fault(
+        ["-m", "neumeta", "sample", INR, "--width", "40", "--out", "x.safetensors"],
+        nothing,
+        ("width 40", "2..6"),
+    ),
+    "width is no number": Fault(
+        ["-m", "neumeta", "sample", INR, "--width", "big", "--out", "x.onnx"],
+        nothing,
+        ("--width", "'big'"),
+        status=2,
+    ),
+    "unknown format": Fault(
+        ["-m", "neumeta", "sample", INR, "--width", "3", "--out", "x.pt"],
+        nothing,
+        ("x.pt", ".safetensors or .onnx"),
+    ),
+    "truncated checkpoint": Fault(
+        ["-m", "neumeta", "info", INR], truncated_inr, ("seed-0.safetensors", "damaged")
+    ),
+    "unwritable output": Fault(
+        ["-m", "neumeta", "sample", INR, "--width", "3", "--out", "out/x.safetensors"],
+        blocked_output,
+        ("out/x.safetensors", "cannot write"),
+    ),
+    "unwritable stage output": Fault(
+        [*stage("baselines")[:-4], "--out", "out/b.csv", "--run", "out/b.json"],
+        blocked_output,
+        ("out/b", "cannot write"),
+    ),
+    "other data": Fault(
+        ["-m", "neumeta", "evaluate", INR, "--width", "3", "--dataset", INR],
+        nothing,
+        ("seed-0.safetensors", "must be 'dataset'"),
+    ),
+    "unknown experiment": Fault(
+        ["-m", "neumeta", "use", "cifar"], nothing, ("'cifar' is not defined", "digits-lenet")
+    ),
+    "missing flag": Fault(
+        ["-m", "neumeta.stages.train"], nothing, ("--experiment", "required"), status=2
+    ),
+}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_one_line_and_nothing_lost(name: str, finished: Path, tmp_path: Path) -> None:
+    fault = FAULTS[name]
+    folder = tmp_path / "work"
+    shutil.copytree(finished, folder)
+    fault.spoil(folder)
+    before = contents(folder)
+    done = subprocess.run(
+        [sys.executable, *fault.command],
+        cwd=folder,
+        env={"PATH": "", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == fault.status, done.stderr
+    assert len(lines) == 1, done.stderr
+    for part in fault.expected:
+        assert part in lines[0]
+    assert done.stdout == ""
+    assert contents(folder) == before

@@ -1,0 +1,197 @@
+"""dvc.yaml names exactly what each stage reads and writes."""
+
+import builtins
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.import_closure import stage_deps
+from tests.stages.commands import STAGES, command_of, run_stage
+from tests.toy import ROOT, toy_params, write_toy_params
+
+ALL = (*STAGES, "index")
+
+
+def entry_of(stage: str) -> dict[str, Any]:
+    graph = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    entry: dict[str, Any] = graph["stages"][stage]
+    return entry.get("do", entry)
+
+
+def filled(text: str) -> str:
+    return text.replace("${item}", "digits").replace("${key}", "digits-lenet")
+
+
+def named(entry: dict[str, Any], key: str) -> list[str]:
+    """Paths of one list of an entry; an item is a path or a mapping of a path to options."""
+    items = entry.get(key, [])
+    return [filled(item if isinstance(item, str) else next(iter(item))) for item in items]
+
+
+def outs_of(entry: dict[str, Any]) -> list[str]:
+    return [path for key in ("outs", "metrics", "plots") for path in named(entry, key)]
+
+
+@pytest.mark.parametrize("stage", ALL)
+def test_code_dependencies_are_exactly_the_imports(stage: str) -> None:
+    code = [dep for dep in named(entry_of(stage), "deps") if dep.startswith("neumeta")]
+    assert sorted(code) == stage_deps(stage)
+
+
+def test_every_stage_module_has_an_entry_and_a_section() -> None:
+    graph = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    modules = {path.stem for path in (ROOT / "neumeta/stages").glob("[a-z]*.py")}
+    assert set(graph["stages"]) == modules == set(ALL)
+    sections = set(toy_params()["digits-lenet"]) - {"dataset", "family"}
+    assert sections == modules - {"data", "index"}
+
+
+class FileSpy:
+    """Notes which files below a folder are opened for reading and which are put in place."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.read: set[str] = set()
+        self.written: set[str] = set()
+        self.sections: set[str] = set()
+        opened, replace = io.open, os.replace
+
+        def spy_open(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+            if isinstance(file, str | os.PathLike) and "r" in mode:
+                self._note(self.read, file)
+            return opened(file, mode, *args, **kwargs)
+
+        def spy_replace(source: Any, target: Any) -> None:
+            self._note(self.written, target)
+            replace(source, target)
+
+        patch.setattr(builtins, "open", spy_open)
+        patch.setattr(io, "open", spy_open)
+        patch.setattr(os, "replace", spy_replace)
+        import neumeta.checkpoint
+        import neumeta.params
+
+        safe_open = neumeta.checkpoint.safe_open
+
+        def spy_safe_open(path: str, *args: Any, **kwargs: Any) -> Any:
+            self._note(self.read, path)
+            return safe_open(path, *args, **kwargs)
+
+        patch.setattr(neumeta.checkpoint, "safe_open", spy_safe_open)
+        parse = neumeta.params.parse
+
+        def spy_parse(model: Any, value: Any, path: Any, section: str) -> Any:
+            self.sections.add(section)
+            return parse(model, value, path, section)
+
+        patch.setattr(neumeta.params, "parse", spy_parse)
+
+    def _note(self, where: set[str], file: str | os.PathLike[str]) -> None:
+        path = Path(file).absolute()
+        if path.is_relative_to(self.folder):
+            where.add(path.relative_to(self.folder).as_posix())
+
+
+def covers(declared: list[str], path: str) -> bool:
+    return any(path == entry or path.startswith(f"{entry}/") for entry in declared)
+
+
+@pytest.mark.parametrize("stage", ALL)
+def test_main_reads_and_writes_exactly_what_is_declared(
+    stage: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "spied"
+    shutil.copytree(finished, folder)
+    entry = entry_of(stage)
+    deps = [dep for dep in named(entry, "deps") if not dep.startswith("neumeta")]
+    outs = outs_of(entry)
+    for path in outs:
+        shutil.rmtree(folder / path) if (folder / path).is_dir() else (folder / path).unlink()
+    monkeypatch.chdir(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        spy = FileSpy(folder, patch)
+        assert run_stage(stage) == 0
+    resume = "data/.resume/"
+    read = {p for p in spy.read if not p.startswith(resume)} - {"params.yaml"} - spy.written
+    written = {p for p in spy.written if not p.startswith(resume)}
+    assert {path for path in read if not covers(deps, path)} == set(), "read but not declared"
+    assert {dep for dep in deps if not any(covers([dep], p) for p in read)} == set(), "not read"
+    assert {path for path in written if not covers(outs, path)} == set(), "not declared"
+    assert {out for out in outs if not (folder / out).exists()} == set(), "not written"
+    declared = {filled(param) for param in entry.get("params", [])}
+    assert spy.sections == declared, "params"
+
+
+@pytest.mark.parametrize("stage", ALL)
+def test_command_line_and_lists_name_the_same_paths(stage: str) -> None:
+    words = {word for word in command_of(stage) if "/" in word}
+    entry = entry_of(stage)
+    deps = {dep for dep in named(entry, "deps") if not dep.startswith("neumeta")}
+    outs = set(outs_of(entry))
+    folder_outs = {w for w in words if any(out.startswith(f"{w}/") for out in outs)}
+    assert words - folder_outs == deps | {out for out in outs if not covers([*folder_outs], out)}
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def stages_run(output: str) -> set[str]:
+    return {found.split("@")[0] for found in re.findall(r"Running stage '([^']+)'", output)}
+
+
+def test_dvc_reruns_exactly_what_a_change_can_reach(tmp_path: Path) -> None:
+    """The whole toy pipeline by `dvc repro`, then one change after another."""
+    folder = tmp_path / "project"
+    skip = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "neumeta", folder / "neumeta", ignore=skip)
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / name, folder / name)
+    params = toy_params()
+    write_toy_params(folder, params)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    dvc(folder, "init", "-q")
+    assert stages_run(dvc(folder, "repro")) == set(ALL)
+    second = dvc(folder, "repro")
+    assert stages_run(second) == set()
+    assert "up to date" in second
+
+    params["digits-lenet"]["train"]["task"]["lr"] *= 0.9
+    write_toy_params(folder, params)
+    assert stages_run(dvc(folder, "repro")) == {"train", "sweep", "report", "index"}
+
+    params["digits-lenet"]["report"]["title"] = "Another title"
+    write_toy_params(folder, params)
+    assert stages_run(dvc(folder, "repro")) == {"report", "index"}
+
+    params["digits-lenet"]["baselines"]["individual"]["seeds"] = [3]
+    write_toy_params(folder, params)
+    assert stages_run(dvc(folder, "repro")) == {"baselines", "report", "index"}
+
+    params["digits-lenet"]["train"]["task"]["lr"] /= 0.9
+    write_toy_params(folder, params)
+    back = dvc(folder, "repro")
+    assert "train" not in stages_run(back), "the run cache must restore a known result"
