@@ -69,7 +69,7 @@ def test_the_shell_samples_the_same_network(
     out, graph = tmp_path / "net.safetensors", tmp_path / "net.onnx"
     assert main(["sample", str(inr), "--width", "3", "--out", str(out), str(graph)]) == 0
     assert capsys.readouterr().out.split() == [str(out), str(graph)]
-    weights, family, header = read_network(out)
+    weights, _, header = read_network(out)
     network = neumeta.load(inr).sample(3)
     for name, value in network.named_parameters():
         assert torch.equal(weights[name], value)
