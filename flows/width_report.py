@@ -37,8 +37,8 @@ from flows.stage_task import (
     stage_command,
 )
 
-# Stages side by side. More than two trainings on one machine only slow each other down.
-STAGES_AT_ONCE = int(os.environ.get("NEUMETA_STAGES_AT_ONCE", "2"))
+# Stages side by side. Two trainings on two cores take longer than one after the other.
+STAGES_AT_ONCE = int(os.environ.get("NEUMETA_STAGES_AT_ONCE") or (os.cpu_count() or 1) // 4 or 1)
 
 
 @flow(
