@@ -21,7 +21,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 report: $(STAMP) ## Run the pipeline; EXPERIMENTS="a b" chooses what runs, else params.yaml does
-	$(if $(strip $(EXPERIMENTS)),$(RUN)python -m neumeta use $(EXPERIMENTS))
+	$(if $(strip $(EXPERIMENTS)),$(RUN)python -m neumeta use $(EXPERIMENTS),$(RUN)python -m neumeta check)
 	$(RUN)dvc repro
 	@echo "Open reports/index.html"
 

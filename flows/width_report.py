@@ -98,6 +98,11 @@ def _run(
     if experiments:
         use = [sys.executable, "-m", "neumeta", "use", *experiments]
         run_child_task.submit("use", use, str(root)).result()
+    if (root / "neumeta").is_dir():
+        # Before any stage: DVC deletes the outs of a stage before it runs, wrong params or not.
+        run_child_task.submit(
+            "check", [sys.executable, "-m", "neumeta", "check"], str(root)
+        ).result()
     if pull:
         command = dvc_command("--wait-for-lock", "pull", "--run-cache", "--allow-missing")
         run_child_task.submit("pull", command, str(root)).result()

@@ -1,4 +1,4 @@
-"""The command `neumeta`: sample, info, evaluate, use."""
+"""The command `neumeta`: sample, info, evaluate, check, use."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from neumeta.errors import UserError
+from neumeta.params import DEFAULT_DRAWS
 from neumeta.stages._main import OneLineParser, guarded
 
 
@@ -47,6 +48,10 @@ def _parser() -> OneLineParser:
     _add_sampling(score)
     score.set_defaults(run=_evaluate)
 
+    check = commands.add_parser("check", help="check the whole parameter file")
+    check.add_argument("--params", default="params.yaml", help="the parameter file")
+    check.set_defaults(run=_check)
+
     use = commands.add_parser("use", help="choose the experiments that `dvc repro` runs")
     use.add_argument("names", nargs="+", metavar="EXPERIMENT")
     use.add_argument("--params", default="params.yaml", help="the parameter file")
@@ -55,7 +60,9 @@ def _parser() -> OneLineParser:
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--draws", type=int, default=16, help="K, draws averaged (default 16)")
+    parser.add_argument(
+        "--draws", type=int, default=DEFAULT_DRAWS, help="K, draws averaged (default %(default)s)"
+    )
     parser.add_argument("--noise", type=float, help="half range, channels (default: training's)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
 
@@ -120,6 +127,13 @@ def _evaluate(args: argparse.Namespace) -> None:
         network = morph.family.skeleton(width)
         score = evaluate(network, weights, split, task_named(dataset.task))
         print(f"{width:5d}  {score.accuracy:8.2%}  {score.mean_loss:.4f}")
+
+
+def _check(args: argparse.Namespace) -> None:
+    from neumeta.params import load_params
+
+    params = load_params(args.params)
+    print(f"{args.params}: good; dvc repro runs {', '.join(params.experiments)}")
 
 
 def _use(args: argparse.Namespace) -> None:

@@ -1,9 +1,9 @@
 """The base network: trained here, or read from a file or address with its sha256 checked."""
 
 import hashlib
+import http.client
 import io
 import pickle
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,7 +91,7 @@ def _download(url: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as answer:
             content: bytes = answer.read()
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise UserError(f"{url}: cannot download the base network: {reason}") from error
     return content

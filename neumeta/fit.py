@@ -8,12 +8,11 @@ from torch import Tensor, nn
 from neumeta.dataset import Split
 from neumeta.evaluate import evaluate
 from neumeta.models.parameters import parameters_of
+from neumeta.optimiser import make_optimiser
 from neumeta.params import Recipe
 from neumeta.progress import progress
-from neumeta.schedule import one_cycle
+from neumeta.schedule import rate_at
 from neumeta.tasks import Task
-
-RISE = 0.3
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,13 @@ def fit(
     val: Split | None = None,
     label: str = "fit",
 ) -> tuple[dict[str, Tensor], list[EpochRecord]]:
-    """Train a network with AdamW and a one-cycle schedule.
+    """Train a network by a recipe.
 
     Args:
         network: Starting point; trained in place.
         train: Training examples.
         task: The loss.
-        recipe: Epochs, batch size, rates.
+        recipe: Epochs, batch size, optimiser and schedule.
         generator: Source of the order of examples.
         val: Examples of the curve's validation accuracy; None for none.
         label: Shown in progress lines.
@@ -57,9 +56,7 @@ def fit(
     """
     steps_per_epoch = -(-len(train) // recipe.batch_size)
     total = recipe.epochs * steps_per_epoch
-    optimiser = torch.optim.AdamW(
-        network.parameters(), weight_decay=recipe.weight_decay, fused=True
-    )
+    optimiser = make_optimiser(network.parameters(), recipe.optimiser)
     network.train()
     curve = []
     step = 0
@@ -67,7 +64,7 @@ def fit(
         summed = 0.0
         for batch in torch.randperm(len(train), generator=generator).split(recipe.batch_size):
             for group in optimiser.param_groups:
-                group["lr"] = one_cycle(step, total, recipe.lr, RISE)
+                group["lr"] = rate_at(step, total, recipe.lr, recipe.schedule)
             optimiser.zero_grad()
             loss = task.loss(network(train.inputs[batch]), train.targets[batch])
             loss.backward()

@@ -14,9 +14,7 @@ from neumeta.inr.file import read_inr
 from neumeta.inr.generator import WeightGenerator, count_inr_params
 from neumeta.models.cost import count_macs, count_params
 from neumeta.models.family import Family
-from neumeta.models.parameters import load_parameters
-
-DEFAULT_DRAWS = 16
+from neumeta.params import DEFAULT_DRAWS
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,9 @@ class MorphableNetwork:
             UserError: If the width is outside the family, or draws or noise are out of range.
         """
         weights = self.weights(width, draws=draws, noise=noise, generator=generator)
-        return load_parameters(self.family.build(width), weights)
+        network = self.family.skeleton(width)
+        network.load_state_dict(weights, strict=True, assign=True)
+        return network.requires_grad_()
 
     def weights(
         self,
@@ -126,7 +126,7 @@ class MorphableNetwork:
             JSON-ready: family, widths, data, sizes in parameters and multiply-accumulates.
         """
         settings, trained = self.family.settings, self.header["train_widths"]
-        base = self.family.build(self.family.base_width)
+        base = self.family.skeleton(self.family.base_width)
         return {
             "family": self.family.name,
             "dataset": self.header["input"]["dataset"],
@@ -138,7 +138,7 @@ class MorphableNetwork:
             "generated_tensors": len(self.family.generated),
             "inr_params": count_inr_params(self.inr),
             "base_params": count_params(base),
-            "base_macs": count_macs(base, self.family.example_input()),
+            "base_macs": count_macs(base, self.family.example_input().to("meta")),
             "noise": self.header["noise"],
             "seed": self.header["seed"],
             "data_sha256": self.header["data_sha256"],

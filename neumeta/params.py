@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 from neumeta.errors import UserError
 
 PARAMS_FILE = "params.yaml"
+DEFAULT_DRAWS = 16  # K where a user of a checkpoint names none
 RESERVED_NAMES = frozenset({"experiments", "datasets", "data", "summary", "index"})
 NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
@@ -109,13 +110,31 @@ class FamilyParams(Section):
         return self
 
 
+class OptimiserParams(Section):
+    """The optimiser."""
+
+    name: Literal["adamw", "sgd"]
+    beta1: Fraction = Field(description="decay per step of the mean gradient; momentum of SGD")
+    beta2: Fraction = Field(description="decay per step of the mean square; AdamW only")
+    weight_decay: float = Field(ge=0, description="per step, times lr for AdamW")
+
+
+class ScheduleParams(Section):
+    """The learning rate over the steps."""
+
+    shape: Literal["one_cycle", "cosine", "constant"]
+    start_divisor: float = Field(ge=1, description="step 0 has peak divided by it; one_cycle only")
+    rise: float = Field(gt=0, lt=1, description="share of steps before the peak; one_cycle only")
+
+
 class Recipe(Section):
-    """How an ordinary network is trained: AdamW with a one-cycle schedule."""
+    """How an ordinary network is trained."""
 
     epochs: Count
     batch_size: Count = Field(description="examples per step")
     lr: Rate
-    weight_decay: float = Field(ge=0, description="AdamW decay per step, times lr")
+    optimiser: OptimiserParams
+    schedule: ScheduleParams
 
 
 class FetchParams(Section):
@@ -177,7 +196,7 @@ class PhaseParams(Section):
 
     steps: int = Field(ge=0)
     lr: Rate
-    rise: float = Field(gt=0, lt=1, description="share of the steps in which the rate rises")
+    schedule: ScheduleParams
 
 
 class TaskPhaseParams(PhaseParams):
@@ -213,7 +232,7 @@ class TrainParams(Section):
     warm_start: PhaseParams
     task: TaskPhaseParams
     losses: LossParams
-    weight_decay: float = Field(ge=0, description="AdamW decay per step, times lr")
+    optimiser: OptimiserParams
     clip_norm: float = Field(gt=0, description="largest allowed gradient norm")
     ema: Fraction = Field(description="decay per step of the averaged weights")
     probe_widths: Widths = Field(description="widths validated during training, channels")
@@ -320,6 +339,9 @@ def load_params(path: str | Path = PARAMS_FILE) -> Params:
     fixed = ("experiments", "datasets", "data")
     if missing := [key for key in fixed if key not in raw]:
         raise UserError(f"{path}: section {missing[0]!r} is missing")
+    for key in ("experiments", "data"):
+        if not isinstance(raw[key], dict):
+            raise UserError(f"{path}: {key}: must be a mapping of names")
     data = {name: parse(DataParams, s, path, f"data.{name}") for name, s in raw["data"].items()}
     defined = {
         name: parse(Experiment, section, path, name)
@@ -346,13 +368,29 @@ def load_section(model: type[S], key: str, path: str | Path = PARAMS_FILE) -> S:
     Raises:
         UserError: If the section is missing or wrong.
     """
+    return parse(model, load_value(key, path), path, key)
+
+
+def load_value(key: str, path: str | Path = PARAMS_FILE) -> Any:
+    """Read one plain value.
+
+    Args:
+        key: Dotted key, such as `digits-lenet.dataset`.
+        path: A YAML file as params.yaml.
+
+    Returns:
+        What the file holds there, unchecked.
+
+    Raises:
+        UserError: If the key is missing.
+    """
     value: Any = read_yaml(path)
     for part in key.split("."):
         if not isinstance(value, dict) or part not in value:
             allowed = ", ".join(sorted(map(str, value))) if isinstance(value, dict) else "nothing"
             raise UserError(f"{path}: no key {part!r} on the way to {key}; allowed are {allowed}")
         value = value[part]
-    return parse(model, value, path, key)
+    return value
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -371,7 +409,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         value = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot read: {error.strerror}") from error
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: must hold a mapping of sections")

@@ -51,7 +51,7 @@ class Scorer:
 
     def _cost(self, width: int) -> tuple[int, int]:
         if width not in self._costs:
-            network = self.family.build(width)
-            macs = count_macs(network, self.family.example_input())
+            network = self.family.skeleton(width)
+            macs = count_macs(network, self.family.example_input().to("meta"))
             self._costs[width] = (count_params(network), macs)
         return self._costs[width]

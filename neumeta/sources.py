@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,7 @@ from neumeta.params import DataParams
 DATA_ROOT_VARIABLE = "NEUMETA_DATA_ROOT"
 DEFAULT_ROOT = "data/raw"
 IMAGE_SUFFIXES = frozenset({".webp", ".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})
+EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"})
 TORCHVISION_CLASSES = {
     "mnist": "MNIST",
     "fashion_mnist": "FashionMNIST",
@@ -36,12 +38,14 @@ class RawImages:
     Attributes:
         train: Pixels (n, channels, height, width) uint8 and labels (n,) int64.
         test: Likewise, or None where no test set is published.
+        val: Likewise, or None where no validation set is published.
         classes: Class names.
         pixel_max: Largest possible pixel value.
     """
 
     train: tuple[Tensor, Tensor]
     test: tuple[Tensor, Tensor] | None
+    val: tuple[Tensor, Tensor] | None
     classes: tuple[str, ...]
     pixel_max: int
 
@@ -60,15 +64,18 @@ def load_dataset(name: str, params: DataParams) -> Dataset:
         UserError: If the data is missing, damaged or inconsistent.
     """
     raw = _READERS[params.source](params)
-    if raw.test is None and params.test_fraction == 0:
-        raise UserError(f"data.{name}: no test split found; set test_fraction above 0")
-    pool, test = raw.train, raw.test
+    if (raw.test is None) != (params.test_fraction > 0):
+        found = "no test split found" if raw.test is None else "there is a test split"
+        wanted = "above 0" if raw.test is None else "to 0"
+        raise UserError(f"data.{name}: {found}; set test_fraction {wanted}")
+    train, test, val = raw.train, raw.test, raw.val
     if test is None:
-        pool, test = _split(name, pool, params.test_fraction, params.split_seed)
-    train, val = _split(name, pool, params.val_fraction, params.split_seed)
+        train, test = _split(name, train, params.test_fraction, params.split_seed)
+    if val is None:
+        train, val = _split(name, train, params.val_fraction, params.split_seed)
     parts: dict[SplitName, tuple[Tensor, Tensor]] = {"train": train, "val": val, "test": test}
     if params.limit is not None:
-        parts = {k: (x[: params.limit], y[: params.limit]) for k, (x, y) in parts.items()}
+        parts = {k: _some(part, params.limit, params.split_seed) for k, part in parts.items()}
     mean, std = channel_statistics(parts["train"][0], raw.pixel_max)
     return Dataset(
         name=name,
@@ -80,6 +87,13 @@ def load_dataset(name: str, params: DataParams) -> Dataset:
         mean=mean,
         std=std,
     )
+
+
+def _some(part: tuple[Tensor, Tensor], limit: int, seed: int) -> tuple[Tensor, Tensor]:
+    """A random subset: files of a folder come sorted by class."""
+    images, labels = part
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[:limit]
+    return images[order], labels[order]
 
 
 def data_root(params: DataParams) -> Path:
@@ -113,7 +127,8 @@ def _read_digits(params: DataParams) -> RawImages:
     digits = load_digits()
     images = torch.from_numpy(digits.images.astype(np.uint8))[:, None]
     labels = torch.from_numpy(digits.target.astype(np.int64))
-    return RawImages((images, labels), None, tuple(map(str, digits.target_names)), pixel_max=16)
+    names = tuple(map(str, digits.target_names))
+    return RawImages((images, labels), None, None, names, pixel_max=16)
 
 
 def _read_torchvision(params: DataParams) -> RawImages:
@@ -123,9 +138,9 @@ def _read_torchvision(params: DataParams) -> RawImages:
     maker = getattr(datasets, TORCHVISION_CLASSES[str(params.name)])
     try:
         parts = [maker(str(root), train=train, download=params.download) for train in (True, False)]
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, ValueError, AssertionError) as error:
         raise UserError(
-            f"{root}: no {params.name} there ({_first_line(error)}); set root or "
+            f"{root}: no usable {params.name} there ({_first_line(error)}); set root or "
             f"${DATA_ROOT_VARIABLE} to a folder in torchvision's layout, or download: true"
         ) from error
     pairs = []
@@ -133,7 +148,7 @@ def _read_torchvision(params: DataParams) -> RawImages:
         pixels = torch.as_tensor(np.asarray(part.data))
         images = pixels[:, None] if pixels.ndim == 3 else pixels.movedim(3, 1)
         pairs.append((images.contiguous(), torch.as_tensor(part.targets, dtype=torch.int64)))
-    return RawImages(pairs[0], pairs[1], tuple(parts[0].classes), pixel_max=255)
+    return RawImages(pairs[0], pairs[1], None, tuple(parts[0].classes), pixel_max=255)
 
 
 def _read_folder(params: DataParams) -> RawImages:
@@ -145,16 +160,15 @@ def _read_folder(params: DataParams) -> RawImages:
         split, label, file_name = place.parts[-3:]
         image = _decode(data, f"{root}: {place}", params.image_size)
         found.setdefault(split, []).append((label, file_name, image))
-    if "train" not in found:
+    if "train" not in found or set(found) - {"train", "val", "test"}:
         shown = ", ".join(sorted(found)) or "no image at all"
-        raise UserError(f"{root}: needs images as train/CLASS/FILE; found {shown}")
+        raise UserError(f"{root}: needs images as train/CLASS/FILE (and test, val); found {shown}")
     classes = tuple(sorted({label for label, _, _ in found["train"]}))
-    test_name = next((name for name in ("test", "val") if name in found), None)
-    parts = {s: _stack(root, found[s], classes) for s in ("train", test_name) if s is not None}
-    test = parts[test_name] if test_name else None
-    if test is not None and test[0].shape[1:] != parts["train"][0].shape[1:]:
-        raise UserError(f"{root}: train and {test_name} images differ in shape; set image_size")
-    return RawImages(parts["train"], test, classes, pixel_max=255)
+    parts = {split: _stack(root, rows, classes) for split, rows in found.items()}
+    for split, (images, _) in parts.items():
+        if images.shape[1:] != parts["train"][0].shape[1:]:
+            raise UserError(f"{root}: train and {split} images differ in shape; set image_size")
+    return RawImages(parts["train"], parts.get("test"), parts.get("val"), classes, pixel_max=255)
 
 
 def _stack(
@@ -184,7 +198,7 @@ def _image_files(root: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
                     place = PurePosixPath(entry)
                     if _is_image(place):
                         yield place, stream.read(entry)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError) as error:
             raise UserError(f"{archive}: not a readable zip ({_first_line(error)})") from error
     if not zips:
         for path in sorted(root.rglob("*")):
@@ -200,7 +214,10 @@ def _is_image(place: PurePosixPath) -> bool:
 def _decode(data: bytes, where: str, size: int | None) -> np.ndarray:
     try:
         opened = Image.open(io.BytesIO(data))
-        image = opened.convert("L" if opened.mode in {"L", "1"} else "RGB")
+        if opened.mode not in EIGHT_BIT_MODES:
+            allowed = ", ".join(sorted(EIGHT_BIT_MODES))
+            raise UserError(f"{where}: pixel mode {opened.mode} would be clipped; use {allowed}")
+        image = opened.convert("L" if opened.mode in {"L", "LA", "1"} else "RGB")
     except (UnidentifiedImageError, OSError) as error:
         raise UserError(f"{where}: not a readable image ({_first_line(error)})") from error
     if size is not None:

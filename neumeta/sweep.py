@@ -29,15 +29,19 @@ def sweep(
         Rows of the methods `neumeta` (K draws) and `neumeta-noise-free` (one exact draw).
 
     Raises:
+        UserError: If a width is outside the family.
         CollapseError: If an INR's whole curve equals the bypass floor.
     """
+    for width in params.widths.values():
+        morphs[0].family.check_width(width)
     rows: list[ResultRow] = []
     for morph in morphs:
         scorer = Scorer(morph.family, dataset, morph.header["train_widths"])
         seed = int(morph.header["seed"])
-        generator = torch.Generator().manual_seed(params.seed)
         curve: dict[int, float] = {}
         for width in progress(params.widths.values(), f"{where}: sweep seed {seed}", "width"):
+            # Fresh for every width, so that a network depends on its width and the seed alone.
+            generator = torch.Generator().manual_seed(params.seed)
             averaged = morph.weights(
                 width, draws=params.draws, noise=params.noise, generator=generator
             )

@@ -15,7 +15,7 @@ from neumeta.params import DataParams
 from neumeta.sources import load_dataset
 from tests.toy import ROOT, toy_dataset
 
-SHARED_DATA = Path(os.environ.get("NEUMETA_DATA_ROOT", ROOT.parent / "shared" / "data"))
+SHARED_DATA = Path(os.environ.get("NEUMETA_DATA_ROOT", ROOT / "data/raw"))
 FOLDER = {"source": "folder", "val_fraction": 0.25, "split_seed": 0}
 DIGITS = {"source": "sklearn_digits", "test_fraction": 0.3, "val_fraction": 0.15, "split_seed": 0}
 
@@ -118,10 +118,37 @@ def test_dataset_file_round_trip_and_damage(tmp_path: Path) -> None:
         read_dataset(path)
 
 
-def test_limit_keeps_the_first_examples() -> None:
+def test_limit_keeps_a_mixed_subset(tmp_path: Path) -> None:
     whole = load_dataset("digits", params(**DIGITS))
     small = load_dataset("digits", params(**DIGITS, limit=20))
-    assert torch.equal(small.images["test"], whole.images["test"][:20])
+    assert rows(small) < rows(whole)
+    assert len(small.labels["test"]) == 20
+    write_images(tmp_path)  # sorted by class: the first four test images are all cats
+    limited = load_dataset("x", params(**FOLDER, root=str(tmp_path), limit=5))
+    assert set(limited.labels["test"].tolist()) == {0, 1}
+
+
+def test_a_validation_split_of_the_user_is_kept(tmp_path: Path) -> None:
+    written = write_images(tmp_path)
+    (tmp_path / "test").rename(tmp_path / "val")
+    settings = {**FOLDER, "test_fraction": 0.25}
+    dataset = load_dataset("x", params(**settings, root=str(tmp_path)))
+    val = {image for split, _, image in rows(dataset) if split == "val"}
+    assert val == {pixels.tobytes() for place, pixels in written.items() if place[0] == "test"}
+    assert [len(dataset.labels[s]) for s in ("train", "test")] == [6, 2]
+    with pytest.raises(UserError, match="set test_fraction above 0"):
+        load_dataset("x", params(**FOLDER, root=str(tmp_path)))
+    (tmp_path / "val").rename(tmp_path / "extra")
+    with pytest.raises(UserError, match="found extra, train"):
+        load_dataset("x", params(**settings, root=str(tmp_path)))
+
+
+def test_sixteen_bit_images_are_refused_instead_of_clipped(tmp_path: Path) -> None:
+    (tmp_path / "train/cat").mkdir(parents=True)
+    pixels = np.array([[0, 1000], [40000, 65535]], np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "train/cat/deep.png")
+    with pytest.raises(UserError, match="pixel mode I;16 would be clipped"):
+        load_dataset("x", params(**FOLDER, root=str(tmp_path)))
 
 
 def test_faults_are_one_line(tmp_path: Path) -> None:

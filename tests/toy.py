@@ -11,7 +11,14 @@ from neumeta.models.family import Family, make_family
 
 ROOT = Path(__file__).parent.parent
 LENET = {"name": "lenet", "head": "pooled", "base_width": 4, "min_width": 2, "max_width": 6}
-RECIPE = {"epochs": 2, "batch_size": 32, "lr": 5e-3, "weight_decay": 0.0}
+SCHEDULE = {"shape": "one_cycle", "start_divisor": 25.0, "rise": 0.3}
+RECIPE = {
+    "epochs": 2,
+    "batch_size": 32,
+    "lr": 5e-3,
+    "optimiser": {"name": "adamw", "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0},
+    "schedule": SCHEDULE,
+}
 
 
 def toy_dataset(sizes: tuple[int, int, int] = (96, 32, 48), classes: int = 3) -> Dataset:
@@ -49,8 +56,14 @@ def toy_params() -> dict[str, Any]:
         "seeds": [0, 1],
         "encoding": {"identity_octaves": 0, "index_octaves": 3, "size_octaves": 1},
         "network": {**toy["train"]["network"], "layers": 3, "hidden": 32},
-        "warm_start": {"steps": 150, "lr": 1e-2, "rise": 0.1},
-        "task": {"steps": 60, "lr": 5e-3, "rise": 0.2, "batch_size": 32, "widths_per_step": 1},
+        "warm_start": {"steps": 150, "lr": 1e-2, "schedule": {**SCHEDULE, "rise": 0.1}},
+        "task": {
+            "steps": 60,
+            "lr": 5e-3,
+            "schedule": SCHEDULE,
+            "batch_size": 32,
+            "widths_per_step": 1,
+        },
         "ema": 0.8,
         "probe_widths": [3, 4],
         "validate_every": 30,

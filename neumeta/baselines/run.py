@@ -7,6 +7,7 @@ from torch import Tensor
 
 from neumeta.baselines.prune import prune_l1
 from neumeta.dataset import Dataset
+from neumeta.errors import UserError
 from neumeta.evaluate import bypass_weights
 from neumeta.fit import fit
 from neumeta.interpolate import interpolate_weights
@@ -46,12 +47,29 @@ class Baselines:
 
         Returns:
             One row per method, width and seed.
+
+        Raises:
+            UserError: If a width is outside the family, or above the base width where that
+                cannot be.
         """
+        self._check_widths(params)
         rows = [self.scorer.row("base", self.family.base_width, self.base)]
         rows += self._untrained(params)
         rows += self._pruned(params)
         rows += self._individual(params)
         return rows
+
+    def _check_widths(self, params: BaselineParams) -> None:
+        """Refuse wrong widths before any work is done."""
+        for width in params.individual.widths:
+            self.family.check_width(width)
+        for width in (*params.widths.values(), *params.pruned.widths):
+            self.family.check_width(width)
+            if width > self.family.base_width:
+                raise UserError(
+                    f"baselines: width {width} is above the base width; "
+                    f"pruning and interpolation need at most {self.family.base_width}"
+                )
 
     def _untrained(self, params: BaselineParams) -> Iterator[ResultRow]:
         for width in params.widths.values():

@@ -1,12 +1,15 @@
 """Resumable state of a training run, kept outside the tracked outputs.
 
 The folder is named after a hash of everything the run depends on, so a changed parameter, data
-set or base network never meets a stale state. Finished seeds wait there until all are done.
+set, base network or line of code never meets a stale state. Finished seeds wait there until all
+are done.
 """
 
 import hashlib
 import json
+import logging
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,17 @@ from neumeta.errors import UserError
 from neumeta.files import sha256_of, write_json
 from neumeta.inr.train import Trainer
 
-FORMAT = 1
+_log = logging.getLogger("neumeta")
+
+
+def loaded_code() -> list[str]:
+    """List the project's modules that this process has imported.
+
+    Returns:
+        Their files, sorted.
+    """
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "neumeta"]
+    return sorted({file for module in modules if (file := getattr(module, "__file__", None))})
 
 
 def state_key(settings: Any, files: Iterable[str | Path]) -> str:
@@ -27,25 +40,30 @@ def state_key(settings: Any, files: Iterable[str | Path]) -> str:
 
     Args:
         settings: JSON-ready parameters.
-        files: Input files, hashed by content.
+        files: Input files and code, hashed by content.
 
     Returns:
         16 hexadecimal digits.
     """
-    description = [FORMAT, torch.__version__, settings, [sha256_of(path) for path in files]]
+    description = [torch.__version__, settings, [sha256_of(path) for path in files]]
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class ResumeFolder:
     """Where one run keeps its state."""
 
-    def __init__(self, folder: str | Path) -> None:
-        """Name the folder; it is made by the first save.
+    def __init__(self, root: str | Path, key: str) -> None:
+        """Name the folder, and forget states of other keys; the first save makes it.
 
         Args:
-            folder: Path that contains the state key.
+            root: Folder of one experiment.
+            key: See `state_key`.
         """
-        self.folder = Path(folder)
+        self.root = Path(root)
+        self.folder = self.root / key
+        for stale in self.root.glob("*"):
+            if stale != self.folder:
+                shutil.rmtree(stale)
 
     def state_path(self, seed: int) -> Path:
         """File of a running seed.
@@ -96,7 +114,7 @@ class ResumeFolder:
     def restore(self, trainer: Trainer) -> float:
         """Continue where an interrupted run stopped, if it left a state.
 
-        A damaged state is reported and dropped: the run then starts from scratch.
+        A damaged state is dropped with a warning: the run then starts from scratch.
 
         Args:
             trainer: Fresh, of the same seed; changed in place.
@@ -109,7 +127,8 @@ class ResumeFolder:
             return 0.0
         try:
             tensors, header = read_checkpoint(path, "train-state")
-        except UserError:
+        except UserError as error:
+            _log.warning("%s; starting from scratch", error)
             path.unlink()
             return 0.0
         trainer.phase, trainer.step = header["phase"], header["step"]
@@ -162,7 +181,7 @@ class ResumeFolder:
 
     def remove(self) -> None:
         """Forget everything."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.root, ignore_errors=True)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -27,12 +27,12 @@ from neumeta.inr.losses import (
 )
 from neumeta.interpolate import interpolate_weights
 from neumeta.models.family import Family
+from neumeta.optimiser import make_optimiser
 from neumeta.params import TrainParams
 from neumeta.progress import progress
-from neumeta.schedule import one_cycle
+from neumeta.schedule import rate_at
 from neumeta.tasks import Task
 
-PHASES: tuple[Literal["warm", "task"], ...] = ("warm", "task")
 HISTORY_COLUMNS = (
     "seed",
     "phase",
@@ -181,14 +181,13 @@ class Trainer:
             self.optimiser = self.new_optimiser()
             self.average.load_state_dict(self.inr.state_dict())
 
-    def new_optimiser(self) -> torch.optim.AdamW:
+    def new_optimiser(self) -> torch.optim.Optimizer:
         """Make an optimiser without memory of earlier steps.
 
         Returns:
-            AdamW over the INR's parameters.
+            The optimiser of the params over the INR's parameters.
         """
-        decay = self.problem.params.weight_decay
-        return torch.optim.AdamW(self.inr.parameters(), weight_decay=decay, fused=True)
+        return make_optimiser(self.inr.parameters(), self.problem.params.optimiser)
 
     def _phase_params(self) -> Any:
         params = self.problem.params
@@ -196,7 +195,7 @@ class Trainer:
 
     def _advance(self, total: int) -> None:
         params, phase = self.problem.params, self._phase_params()
-        rate = one_cycle(self.step, total, phase.lr, phase.rise)
+        rate = rate_at(self.step, total, phase.lr, phase.schedule)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad()

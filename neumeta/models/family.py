@@ -25,6 +25,7 @@ class Family:
         input_spec: What the network takes; see `Dataset.input_spec`.
         groups: Clique groups, equal for all widths.
         maker: Builds the module for a width.
+        frozen: Names of the tensors that the INR does not make; they stay those of the base.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Family:
     input_spec: Mapping[str, Any]
     groups: tuple[CliqueGroup, ...]
     maker: Callable[[int], nn.Module]
+    frozen: frozenset[str] = frozenset()
 
     @property
     def base_width(self) -> int:
@@ -41,15 +43,6 @@ class Family:
             The width, channels.
         """
         return int(self.settings["base_width"])
-
-    @property
-    def task(self) -> str:
-        """Name of the task.
-
-        Returns:
-            A key of `neumeta.tasks.TASKS`.
-        """
-        return str(self.input_spec["task"])
 
     def skeleton(self, width: int) -> nn.Module:
         """Build a network without weights, for `torch.func.functional_call`.
@@ -125,9 +118,9 @@ class Family:
         """Names of the tensors that the INR makes, in the order of the network.
 
         Returns:
-            All parameters of the LeNet; families with a frozen trunk list fewer.
+            All parameters but the frozen ones.
         """
-        return tuple(self.shapes(self.base_width))
+        return tuple(name for name in self.shapes(self.base_width) if name not in self.frozen)
 
     @cached_property
     def morphing_axes(self) -> dict[str, tuple[int, ...]]:
@@ -139,7 +132,8 @@ class Family:
         axes: dict[str, set[int]] = {name: set() for name in self.generated}
         for group in self.groups:
             for name, axis in group.members:
-                axes[name].add(axis)
+                if name in axes:
+                    axes[name].add(axis)
         return {name: tuple(sorted(found)) for name, found in axes.items()}
 
     def example_input(self, batch: int = 1) -> Tensor:

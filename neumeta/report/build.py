@@ -9,7 +9,7 @@ from neumeta.report.facts import Facts
 from neumeta.report.losses import losses_figure
 from neumeta.report.page import render_page
 from neumeta.report.summary import summary
-from neumeta.report.tables import metrics, sort_results, statistics
+from neumeta.report.tables import curve_csv, metrics, sort_results, statistics
 from neumeta.report.variation import variation_figure
 from neumeta.results import results_csv
 
@@ -45,6 +45,7 @@ def build_report(facts: Facts) -> Report:
     csv = results_csv(sort_results(facts.results))
     files = {
         "accuracy_vs_width.csv": csv,
+        "curve.csv": curve_csv(facts.results),
         "metrics.json": _json(metrics(facts)),
         "accuracy_vs_width.svg": drawings["width"][0].svg,
         "accuracy_vs_params.svg": drawings["params"][0].svg,

@@ -72,6 +72,19 @@ def sort_results(results: pd.DataFrame) -> pd.DataFrame:
     return ordered.loc[:, list(RESULT_COLUMNS)].reset_index(drop=True)
 
 
+def curve_csv(results: pd.DataFrame) -> str:
+    """Write one column of mean accuracy per method: what `dvc plots diff` draws.
+
+    Args:
+        results: Rows in any order.
+
+    Returns:
+        CSV with a row per width; empty where a method has none.
+    """
+    means = results.pivot_table(index="width", columns="method", values="accuracy", aggfunc="mean")
+    return means.round(DIGITS).to_csv(lineterminator="\n")
+
+
 def statistics(results: pd.DataFrame) -> Statistics:
     """Average over seeds.
 

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from neumeta.base import fetch_base, train_base
 from neumeta.checkpoint import write_checkpoint
 from neumeta.dataset import read_dataset
+from neumeta.errors import UserError
 from neumeta.fit import EpochRecord
 from neumeta.models.family import make_family
-from neumeta.params import FamilyParams, FetchParams, load_section
+from neumeta.params import PARAMS_FILE, FamilyParams, FetchParams, load_section, load_value
 from neumeta.stages._main import flags, guarded, recorded, stage_parser
 from neumeta.tables import write_table
 
@@ -33,6 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load_section(FamilyParams, f"{args.experiment}.family").model_dump()
         with recorded("fetch", args.run):
             dataset = read_dataset(args.dataset)
+            expected = load_value(f"{args.experiment}.dataset")
+            if dataset.name != expected:
+                raise UserError(
+                    f"{PARAMS_FILE}: experiments.{args.experiment} is {dataset.name!r}; "
+                    f"must be its dataset, {expected!r}"
+                )
             family = make_family(settings, dataset.input_spec())
             curve: list[EpochRecord] = []
             if params.source == "train":

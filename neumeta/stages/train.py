@@ -9,7 +9,7 @@ from typing import Any
 from neumeta.dataset import read_dataset
 from neumeta.files import atomic_write_bytes, check_writable, sha256_of
 from neumeta.inr.file import write_inr
-from neumeta.inr.resume import ResumeFolder, state_key
+from neumeta.inr.resume import ResumeFolder, loaded_code, state_key
 from neumeta.inr.train import HISTORY_COLUMNS, Problem, Trainer
 from neumeta.network_file import read_network
 from neumeta.params import TrainParams, load_section
@@ -39,8 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         params = load_section(TrainParams, f"{args.experiment}.train")
         base, family, _ = read_network(args.permuted)
         dataset = read_dataset(args.dataset)
-        key = state_key(params.model_dump(), [args.dataset, args.permuted])
-        resume = ResumeFolder(RESUME_ROOT / key)
+        for width in (*params.widths.values(), *params.probe_widths):
+            family.check_width(width)
+        inputs = [args.dataset, args.permuted, *loaded_code()]
+        key = state_key(params.model_dump(mode="json"), inputs)
+        resume = ResumeFolder(RESUME_ROOT / args.experiment, key)
         problem = Problem(
             family=family,
             base=base,

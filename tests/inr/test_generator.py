@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from neumeta.coordinates import Bucket, normalised
 from neumeta.inr.generator import WeightGenerator
 from neumeta.models.parameters import parameters_of
 from tests.toy import toy_family
@@ -70,13 +73,30 @@ def test_k_draws_are_the_mean_of_single_draws(monkeypatch: pytest.MonkeyPatch) -
     inr = make("block")
     draws = 5
     whole = inr.weights(3, noise=0.5, draws=draws, generator=torch.Generator().manual_seed(4))
-    monkeypatch.setattr("neumeta.inr.generator.ROWS_PER_CHUNK", 1)  # one draw at a time
-    chunked = inr.weights(3, noise=0.0, draws=draws)
     exact = inr.weights(3)
     for name in exact:
-        torch.testing.assert_close(chunked[name], exact[name], rtol=1e-4, atol=1e-6)
         if toy_family().morphing_axes[name]:
             assert not torch.allclose(whole[name], exact[name])
+    # One draw at a time: the first exact, the others noisy, and the result their mean.
+    seen: list[tuple[Bucket, torch.Tensor]] = []
+
+    def spy(bucket: Bucket, *args: Any, **settings: Any) -> torch.Tensor:
+        seen.append((bucket, normalised(bucket, *args, **settings)))
+        return seen[-1][1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("neumeta.inr.generator.ROWS_PER_CHUNK", 1)
+        patch.setattr("neumeta.inr.generator.normalised", spy)
+        chunked = inr.weights(3, noise=0.5, draws=draws, generator=torch.Generator())
+    for bucket in inr.buckets(3):
+        parts = [values for owner, values in seen if owner is bucket]
+        assert [part.shape[1] for part in parts] == [1] * draws
+        plain = normalised(bucket, 4.0, noise=0.0, draws=1, generator=None, first_exact=True)
+        assert [torch.equal(part, plain) for part in parts] == [True] + [False] * (draws - 1)
+        kernels = inr._kernels(torch.cat(parts, dim=1), bucket).mean(dim=1)
+        for slot, spec in enumerate(bucket.specs):
+            mean = inr._assemble(kernels[slot, : spec.rows], spec)
+            torch.testing.assert_close(chunked[spec.name], mean, rtol=1e-4, atol=1e-6)
     many = inr.weights(3, noise=0.5, draws=600, generator=torch.Generator().manual_seed(1))
     other = inr.weights(3, noise=0.5, draws=600, generator=torch.Generator().manual_seed(2))
     single = inr.weights(

@@ -4,7 +4,6 @@ import torch
 from neumeta.inr.average import update_average
 from neumeta.inr.losses import LossTerms, loss_weights, reconstruction_loss, regularisation_loss
 from neumeta.params import LossParams
-from neumeta.schedule import one_cycle
 
 PARAMS = LossParams(
     task=1.0, distillation=0.5, temperature=2.0, reconstruction=8.0, fade=0.5, regularisation=0.1
@@ -37,15 +36,6 @@ def test_the_anchor_fades_to_zero_and_the_others_stay() -> None:
 def test_terms_are_weighted_by_name() -> None:
     terms = LossTerms(task=torch.tensor(2.0), regularisation=torch.tensor(10.0))
     assert terms.weighted(loss_weights(PARAMS, 0.0)).item() == pytest.approx(2 + 1)
-
-
-def test_schedule_rises_to_the_peak_and_falls_to_zero() -> None:
-    rates = [one_cycle(step, 100, 0.1, 0.2) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1 / 25)
-    assert max(rates) == rates[20] == pytest.approx(0.1)
-    assert rates[:21] == sorted(rates[:21])
-    assert rates[20:] == sorted(rates[20:], reverse=True)
-    assert rates[-1] < 1e-4
 
 
 def test_average_follows_its_definition() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from neumeta.checkpoint import to_bytes
-from neumeta.inr.resume import ResumeFolder, state_key
+from neumeta.inr.resume import ResumeFolder, loaded_code, state_key
 from neumeta.inr.train import Problem, Trainer
 from neumeta.models.parameters import parameters_of
 from neumeta.params import TrainParams, parse
@@ -56,7 +56,7 @@ def test_restored_trainer_ends_with_the_same_bytes(
     problem = toy_problem()
     whole = Trainer(problem, seed=3)
     whole.run()
-    folder = ResumeFolder(tmp_path)
+    folder = ResumeFolder(tmp_path, "key")
 
     def save_and_stop(trainer: Trainer) -> None:
         folder.save(trainer, seconds=1.5)
@@ -82,8 +82,22 @@ def test_key_changes_with_parameters_and_files(tmp_path: Path) -> None:
     assert key != state_key({"lr": 1}, [file])
 
 
+def test_the_code_that_runs_is_part_of_the_key() -> None:
+    files = {Path(file).relative_to(ROOT).as_posix() for file in loaded_code()}
+    assert {"neumeta/inr/train.py", "neumeta/inr/losses.py", "neumeta/evaluate.py"} <= files
+
+
+def test_states_of_other_keys_are_forgotten(tmp_path: Path) -> None:
+    old = ResumeFolder(tmp_path, "old")
+    old.save(Trainer(toy_problem(), seed=0), seconds=0.0)
+    ResumeFolder(tmp_path, "old")
+    assert old.state_path(0).exists()
+    ResumeFolder(tmp_path, "new")
+    assert not old.state_path(0).exists()
+
+
 def test_a_damaged_state_is_dropped(tmp_path: Path) -> None:
-    folder = ResumeFolder(tmp_path)
+    folder = ResumeFolder(tmp_path, "key")
     trainer = Trainer(toy_problem(), seed=0)
     folder.save(trainer, seconds=1.0)
     path = folder.state_path(0)
@@ -107,7 +121,7 @@ def wait_for_change(folder: Path, process: subprocess.Popen[bytes], seen: set[ob
     while process.poll() is None and time.monotonic() < deadline:
         now = {
             (path.name, path.stat().st_mtime_ns)
-            for path in (folder / "data/.resume").glob("*/*.safetensors")
+            for path in (folder / "data/.resume").glob("*/*/*.safetensors")
         }
         if now - seen:
             seen |= now
@@ -146,7 +160,7 @@ def test_killed_at_many_points_ends_with_the_same_bytes(finished: Path, tmp_path
 
 def test_random_state_survives_the_file(tmp_path: Path) -> None:
     trainer = Trainer(toy_problem(), seed=0)
-    folder = ResumeFolder(tmp_path)
+    folder = ResumeFolder(tmp_path, "key")
     folder.save(trainer, seconds=0.0)
     expected = torch.rand(3, generator=trainer.random)
     other = Trainer(toy_problem(), seed=0)

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from neumeta.errors import UserError
+from neumeta.models.groups import CliqueGroup
 from neumeta.models.parameters import parameters_of
 from neumeta.permute.apply import (
     apply_orders,
@@ -44,7 +45,16 @@ def test_orders_can_be_undone() -> None:
 def test_a_group_that_misses_a_member_is_caught() -> None:
     family = toy_family()
     weights = parameters_of(family.initialised(4, seed=1))
-    broken = {**weights, "conv2.weight": weights["conv2.weight"].flip(1)}
+    groups = [
+        CliqueGroup(group.name, tuple(m for m in group.members if m != ("conv2.weight", 1)))
+        for group in family.groups
+    ]
+    orders = {
+        "conv1": torch.tensor([3, 1, 0, 2]),
+        "conv2": torch.arange(8),
+        "conv3": torch.arange(16),
+    }
+    broken = apply_orders(weights, groups, orders)
     error = function_error(family.skeleton(4), weights, broken, toy_dataset().split("val").inputs)
     with pytest.raises(UserError, match="clique groups do not match"):
         assert_function_preserved(error, 1e-5)

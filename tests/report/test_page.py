@@ -68,6 +68,7 @@ def test_files_are_those_promised(digits_report: Report) -> None:
         "accuracy_vs_params.svg",
         "accuracy_vs_width.csv",
         "accuracy_vs_width.svg",
+        "curve.csv",
         "index.html",
         "losses.svg",
         "metrics.json",

@@ -40,6 +40,7 @@ def test_report_and_index_end_to_end(flags: list[str]) -> None:
         "digits-lenet/accuracy_vs_params.svg",
         "digits-lenet/accuracy_vs_width.csv",
         "digits-lenet/accuracy_vs_width.svg",
+        "digits-lenet/curve.csv",
         "digits-lenet/index.html",
         "digits-lenet/losses.svg",
         "digits-lenet/metrics.json",

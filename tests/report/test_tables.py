@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from neumeta.report.tables import (
+    curve_csv,
     key_widths,
     metrics,
     sort_results,
@@ -45,6 +46,14 @@ def test_csv_is_sorted_and_spelled_as_promised() -> None:
         ["individual", "8", "true", "1"],
         ["individual", "12", "true", "0"],
     ]
+
+
+def test_curve_holds_the_means_of_each_method() -> None:
+    lines = curve_csv(small()).splitlines()
+    assert lines[0] == "width,base,individual,neumeta"
+    assert lines[1].startswith("6,,0.99,")
+    assert lines[2] == "8,,0.93,0.92"
+    assert lines[3] == "12,0.985,0.975,0.97"
 
 
 def test_csv_can_be_read_back(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from neumeta.results import RESULT_COLUMNS, read_results
 from tests.stages.commands import STAGES, run_stage
-from tests.toy import toy_params, write_toy_params
+from tests.toy import ROOT, toy_params, write_toy_params
 
 EXPERIMENT = Path("data/experiments/digits-lenet")
 
@@ -110,6 +110,53 @@ def test_a_dead_generator_fails_loudly_and_keeps_nothing(
     assert after == before
 
 
-def test_params_file_of_the_toy_has_the_keys_of_the_real_one(finished: Path) -> None:
-    toy = YAML(typ="safe", pure=True).load((finished / "params.yaml").read_text(encoding="utf-8"))
-    assert toy["digits-lenet"].keys() == toy_params()["digits-lenet"].keys()
+def keys(value: object, place: str = "") -> set[str]:
+    """Dotted keys of nested mappings."""
+    if not isinstance(value, dict):
+        return {place}
+    return {key for name, inner in value.items() for key in keys(inner, f"{place}.{name}")}
+
+
+def test_the_toy_has_exactly_the_keys_of_the_real_experiment(finished: Path) -> None:
+    safe = YAML(typ="safe", pure=True)
+    toy = safe.load((finished / "params.yaml").read_text(encoding="utf-8"))["digits-lenet"]
+    real = safe.load((ROOT / "params.yaml").read_text(encoding="utf-8"))["digits-lenet"]
+    assert keys(toy) == keys(real)
+
+
+def test_data_of_another_experiment_is_refused(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = toy_params()
+    params["digits-lenet"]["dataset"] = "mnist"
+    write_toy_params(copy, params)
+    before = contents(copy)
+    assert run_stage("fetch") == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "experiments.digits-lenet is 'digits'; must be its dataset, 'mnist'" in error
+    assert contents(copy) == before
+
+
+@pytest.mark.parametrize(
+    ("stage", "key"), [("train", "widths"), ("sweep", "widths"), ("baselines", "widths")]
+)
+def test_a_width_out_of_the_family_is_refused_before_any_work(
+    stage: str, key: str, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = toy_params()
+    params["digits-lenet"][stage][key] = {"start": 3, "stop": 7, "step": 1}
+    write_toy_params(copy, params)
+    before = contents(copy)
+    assert run_stage(stage) == 1
+    assert "width 7 is outside the lenet family; use 2..6" in capsys.readouterr().err
+    assert contents(copy) == before
+
+
+def test_pruning_above_the_base_width_is_refused(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = toy_params()
+    params["digits-lenet"]["baselines"]["pruned"]["widths"] = [5]
+    write_toy_params(copy, params)
+    assert run_stage("baselines") == 1
+    assert "width 5 is above the base width" in capsys.readouterr().err

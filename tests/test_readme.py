@@ -1,0 +1,45 @@
+"""The README's figures are those of the committed reports."""
+
+import pandas as pd
+
+from neumeta.results import read_results
+from tests.toy import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHOWN = {"digits-lenet": (24, 16, 8, 6, 4), "mnist-lenet": (32, 24, 16, 8, 6, 4)}
+METHODS = ("neumeta", "individual", "interpolated", "pruned-l1-finetuned")
+
+
+def cell(values: pd.Series) -> str:
+    """Mean and standard deviation over seeds, in per cent."""
+    if values.empty:
+        return "–"
+    mean = f"{100 * values.mean():.1f}"
+    return mean if len(values) == 1 else f"{mean} ± {100 * values.std():.1f}"
+
+
+def table_of(experiment: str) -> str:
+    """The lines of one experiment, as the README must show them."""
+    results = read_results(ROOT / "reports" / experiment / "accuracy_vs_width.csv")
+    lines = []
+    for width in SHOWN[experiment]:
+        rows = results[results.width == width]
+        params = int(rows["params"].iloc[0])
+        seen = "" if bool(rows["seen"].iloc[0]) else " (never trained)"
+        cells = [cell(rows.loc[rows.method == method, "accuracy"]) for method in METHODS]
+        lines.append(f"| {experiment} | {width}{seen} | {params:,} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def test_tables_are_the_measured_ones() -> None:
+    for experiment in SHOWN:
+        assert table_of(experiment) in README, f"README must hold:\n{table_of(experiment)}"
+
+
+def test_paths_that_the_readme_names_exist() -> None:
+    for path in ("reports/digits-lenet/accuracy_vs_width.svg", "requirements.lock", ".ci/run"):
+        assert path in README
+        assert (ROOT / path).is_file()
+    for line in README.splitlines():
+        if line.startswith("| `"):
+            assert (ROOT / line.split("`")[1]).is_file(), line
