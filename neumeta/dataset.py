@@ -1,7 +1,9 @@
 """A dataset as tensors in memory, with one fixed train/val/test split for everybody."""
 
 import hashlib
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -122,18 +124,29 @@ class Dataset:
 def channel_statistics(
     images: UInt8[Tensor, "n c h w"], pixel_max: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, in double precision.
+    """Mean and standard deviation per channel, exact up to the last rounding.
+
+    Sums of pixels are whole numbers, so the result does not depend on the order of the sum, the
+    number of threads or the machine.
 
     Args:
         images: Training pixels, shape (n, channels, height, width).
         pixel_max: Largest possible pixel value.
 
     Returns:
-        Means and standard deviations of pixels divided by pixel_max; a constant channel gets 1.
+        Means and (sample) standard deviations of pixels divided by pixel_max; a constant channel
+        gets 1.
     """
-    flat = images.movedim(1, 0).flatten(1).double() / pixel_max
-    std = [value if value > 0 else 1.0 for value in flat.std(1).tolist()]
-    return tuple(flat.mean(1).tolist()), tuple(std)
+    means, deviations = [], []
+    for channel in images.unbind(1):
+        counts = torch.bincount(channel.flatten().long(), minlength=256).tolist()
+        number = sum(counts)
+        total = sum(value * count for value, count in enumerate(counts))
+        squares = sum(value**2 * count for value, count in enumerate(counts))
+        spread = Fraction(number * squares - total**2, number * max(number - 1, 1))
+        means.append(total / number / pixel_max)
+        deviations.append(math.sqrt(spread) / pixel_max or 1.0)
+    return tuple(means), tuple(deviations)
 
 
 def write_dataset(path: str | Path, dataset: Dataset) -> None:

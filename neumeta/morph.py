@@ -1,5 +1,6 @@
 """A trained INR as users hold it: one file in, an ordinary network of any width out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ class MorphableNetwork:
         amount = float(self.header["noise"]) if noise is None else noise
         if draws < 1:
             raise UserError(f"draws is {draws}; must be 1 or more")
-        if amount < 0:
+        if not 0 <= amount < math.inf:
             raise UserError(f"noise is {amount}; must be 0 or more")
         source = generator or torch.Generator().manual_seed(0)
         with torch.no_grad():

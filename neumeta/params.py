@@ -218,6 +218,12 @@ class LossParams(Section):
     )
     regularisation: Weight
 
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> "LossParams":
+        if not self.task + self.distillation + self.regularisation > 0:
+            raise ValueError("task, distillation and regularisation are all 0; set one above 0")
+        return self
+
 
 class TrainParams(Section):
     """Training of the INR (Algorithm 2, with warm start and distillation)."""

@@ -7,8 +7,8 @@ ROOT = Path(__file__).parent.parent
 
 REPORT = "neumeta/report"
 
-# These cannot change a result: the values in params.yaml are tracked by `params:`, the rest is
-# error texts, progress lines and command-line plumbing. Tracking them would retrain for nothing.
+# Not tracked: the schema (its values are tracked by `params:`), error texts, progress lines and
+# command-line plumbing. An edit there would retrain everything, and hardly ever for a reason.
 NEUTRAL = {
     "neumeta/errors.py",
     "neumeta/params.py",

@@ -50,6 +50,11 @@ FAULTS = [
     ("digits-lenet.fetch.sha256", "00", ["fetch.sha256", "pattern"]),
     ("digits-lenet.fetch.url", "http://x", ["fetch", "source train takes exactly recipe"]),
     ("digits-lenet.train.network.arrangement", "both", ["arrangement", "'block' or 'single'"]),
+    (
+        "digits-lenet.train.losses",
+        {**toy_params()["digits-lenet"]["train"]["losses"], "task": 0.0, "distillation": 0.0},
+        ["train.losses", "all 0; set one above 0"],
+    ),
     ("digits-lenet.permute", DELETED, ["digits-lenet.permute", "is missing"]),
     ("digits-lenet.dataset", "imagenet", ["digits-lenet.dataset", "imagenet", "mnist"]),
     ("data.digits.test_fraction", 0.0, ["data.digits", "test_fraction must be above 0"]),

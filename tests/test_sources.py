@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from neumeta.dataset import Dataset, read_dataset, write_dataset
+from neumeta.dataset import Dataset, channel_statistics, read_dataset, write_dataset
 from neumeta.errors import UserError
 from neumeta.params import DataParams
 from neumeta.sources import load_dataset
@@ -102,6 +102,22 @@ def test_normalised_training_inputs_have_mean_0_and_deviation_1() -> None:
     inputs = load_dataset("digits", params(**DIGITS)).split("train").inputs
     assert abs(inputs.mean().item()) < 1e-5
     assert abs(inputs.std().item() - 1) < 1e-4
+
+
+def test_statistics_are_exact_whatever_the_number_of_threads() -> None:
+    images = torch.tensor([[[[0, 1], [2, 9]]], [[[4, 4], [4, 0]]]], dtype=torch.uint8)
+    (mean,), (std,) = channel_statistics(images, 10)
+    assert mean == 24 / 8 / 10
+    assert std == pytest.approx(images.double().std().item() / 10, rel=1e-14)
+    assert channel_statistics(images[1:, :, :1], 10) == ((0.4,), (1.0,))
+    many = torch.randint(0, 256, (500, 1, 20, 20), dtype=torch.uint8)
+    found = set()
+    for threads in (1, 2):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        found.add(channel_statistics(many, 255))
+        torch.set_num_threads(before)
+    assert len(found) == 1
 
 
 def test_dataset_file_round_trip_and_damage(tmp_path: Path) -> None:
