@@ -39,7 +39,7 @@ def set_at(params: dict[str, Any], key: str, value: Any) -> None:
 
 DELETED = object()
 FAULTS = [
-    ("digits-lenet.train.lrr", 1, ["digits-lenet.train.lrr", "unknown key", "weight_decay"]),
+    ("digits-lenet.train.lrr", 1, ["digits-lenet.train.lrr", "unknown key", "optimiser"]),
     ("digits-lenet.train.losses.kd", 1.0, ["losses.kd", "unknown key", "distillation"]),
     ("digits-lenet.train.task.lr", -1.0, ["digits-lenet.train.task.lr", "greater than 0", "-1"]),
     ("digits-lenet.train.ema", 1.0, ["train.ema", "less than 1"]),
