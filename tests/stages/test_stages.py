@@ -144,7 +144,7 @@ def test_a_width_out_of_the_family_is_refused_before_any_work(
     stage: str, key: str, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     params = toy_params()
-    params["digits-lenet"][stage][key] = {"start": 3, "stop": 7, "step": 1}
+    params["digits-lenet"][stage][key] = {"start": 7, "stop": 7, "step": 1}
     write_toy_params(copy, params)
     before = contents(copy)
     assert run_stage(stage) == 1
