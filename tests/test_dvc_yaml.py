@@ -86,13 +86,15 @@ class FileSpy:
             return safe_open(path, *args, **kwargs)
 
         patch.setattr(neumeta.checkpoint, "safe_open", spy_safe_open)
-        parse = neumeta.params.parse
+        load_value = neumeta.params.load_value
 
-        def spy_parse(model: Any, value: Any, path: Any, section: str) -> Any:
-            self.sections.add(section)
-            return parse(model, value, path, section)
+        def spy_load_value(key: str, *args: Any) -> Any:
+            self.sections.add(key)
+            return load_value(key, *args)
 
-        patch.setattr(neumeta.params, "parse", spy_parse)
+        for module in list(sys.modules.values()):
+            if getattr(module, "load_value", None) is load_value:
+                patch.setattr(module, "load_value", spy_load_value)
 
     def _note(self, where: set[str], file: str | os.PathLike[str]) -> None:
         path = Path(file).absolute()
