@@ -43,6 +43,6 @@ def select_experiments(names: Sequence[str], path: str | Path = PARAMS_FILE) -> 
 
 
 def _replace(text: str, key: str, block: str) -> str:
-    """Replace a top-level key with its indented lines."""
-    pattern = rf"^{key}:[^\n]*\n(?:[ \t]+[^\n]*\n)*"
+    """Replace a top-level key with its indented lines or its list."""
+    pattern = rf"^{key}:[^\n]*\n(?:(?:[ \t]+|- )[^\n]*\n)*"
     return re.sub(pattern, lambda _: block, text, count=1, flags=re.MULTILINE)
