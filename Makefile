@@ -38,8 +38,8 @@ format: $(STAMP) ## Format the code and apply the safe fixes of the linter
 	$(RUN)ruff format .
 	$(RUN)ruff check --fix .
 
-bench: $(STAMP) ## Run the benchmarks
-	$(if $(wildcard tests/benchmarks),$(RUN)python -m pytest tests/benchmarks -s $(ARGS),@echo "no benchmarks yet")
+bench: $(STAMP) ## Run the benchmarks; ARGS="--only steps" passes options, ARGS=--help lists them
+	$(RUN)python -m tests.benchmarks $(ARGS)
 
 env: $(STAMP) ## Set up .venv alone
 

@@ -73,6 +73,10 @@ class StageError(RuntimeError):
         self.name = name
         self.cause = cause
 
+    def __reduce__(self) -> tuple[type["StageError"], tuple[str, Cause, str]]:
+        """Survive the way from a worker in another process."""
+        return StageError, (self.name, self.cause, str(self))
+
 
 def dvc_command(*arguments: str) -> list[str]:
     """Make a DVC command line for the running interpreter.

@@ -7,14 +7,13 @@ because its tasks run that very command.
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from prefect import flow
 from prefect.artifacts import (
-    create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
@@ -24,10 +23,12 @@ from prefect.states import Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts, children
-from flows.dvc_graph import read_plan
+from flows.after_run import commit_results, post_reports
+from flows.dvc_graph import read_graph, read_plan
 from flows.environment import project_root
 from flows.errors import FlowError, one_line
-from flows.plan import Plan, PlannedStage
+from flows.plan import Plan, PlannedStage, Stage
+from flows.sharding import Sharding
 from flows.stage_task import (
     StageError,
     StageResult,
@@ -36,6 +37,7 @@ from flows.stage_task import (
     run_logger,
     stage_command,
 )
+from flows.sweep_shards import measure_shards
 
 # Stages side by side. Two trainings on two cores take longer than one after the other.
 STAGES_AT_ONCE = int(os.environ.get("NEUMETA_STAGES_AT_ONCE") or (os.cpu_count() or 1) // 4 or 1)
@@ -54,6 +56,8 @@ def width_report(
     commit: bool = False,
     dry: bool = False,
     experiments: list[str] | None = None,
+    sweep_workers: int = 1,
+    sweep_scheduler: str | None = None,
 ) -> State[Any]:
     """Run the pipeline and post the width report.
 
@@ -66,6 +70,9 @@ def width_report(
         commit: commit dvc.lock and the reports with git at the end.
         dry: only post the plan.
         experiments: switch params.yaml to these experiments first; empty to leave it alone.
+        sweep_workers: measure each sweep in so many shards at once, on Dask workers; 1 for none.
+        sweep_scheduler: address of a Dask scheduler to use for that, such as tcp://10.0.0.5:8786,
+            whose workers see this repository at the same path; empty for workers of the flow's own.
 
     Returns:
         Prefect's final state: Failed, naming the stages, if any stage failed.
@@ -74,7 +81,8 @@ def width_report(
     # By way of the module: a served flow is pickled, and a copy of CHILDREN would know no child.
     children.CHILDREN.open()
     try:
-        return _run(root, targets, force, pull, push, commit, dry, experiments)
+        sharding = Sharding(sweep_workers, sweep_scheduler)
+        return _run(root, targets, force, pull, push, commit, dry, experiments, sharding)
     except (FlowError, StageError) as error:
         return Failed(message=one_line(error))
     except BaseException:
@@ -92,7 +100,9 @@ def _run(
     commit: bool,
     dry: bool,
     experiments: list[str] | None,
+    sharding: Sharding,
 ) -> State[Any]:
+    sharding.check_scheduler()
     if dry and experiments:
         raise FlowError("a dry run writes nothing, so it cannot switch experiments: give only one")
     if experiments:
@@ -111,7 +121,7 @@ def _run(
     create_table_artifact(artifacts.plan_rows(plan), key="plan", description="Plan")
     if dry:
         return Completed(message="dry run: " + str(plan).partition("\n")[0])
-    results = run_plan(plan, root, force)
+    results = run_plan(plan, root, force, sharding)
     text = artifacts.summary(results)
     create_table_artifact(artifacts.result_rows(results), key="stages", description=text)
     post_reports(plan, results, root)
@@ -125,13 +135,14 @@ def _run(
     return Completed(message=text)
 
 
-def run_plan(plan: Plan, root: Path, force: bool) -> list[StageResult]:
+def run_plan(plan: Plan, root: Path, force: bool, sharding: Sharding) -> list[StageResult]:
     """Run the stages of a plan, wave by wave; a failed stage stops its descendants only.
 
     Args:
         plan: the plan.
         root: the repository.
         force: run the selected stages even if nothing changed.
+        sharding: how sweeps are divided.
 
     Returns:
         One result per stage, in the plan's order.
@@ -148,15 +159,41 @@ def run_plan(plan: Plan, root: Path, force: bool) -> list[StageResult]:
 
     for wave in plan.waves:
         futures = {}
-        for planned in wave:
+        for planned in sorted(wave, key=lambda p: sharding.concerns(p.stage)):  # shards block
             if blocked := blockers(planned, results):
                 done(StageResult(planned.name, "skipped", "after " + ", ".join(blocked)))
                 continue
-            command = stage_command(planned.name, force and planned.selected)
+            forced = force and planned.selected
+            if error := shards_before(planned.stage, root, forced, sharding):
+                done(StageResult(planned.name, "failed", error))
+                continue
+            command = stage_command(planned.name, forced)
             futures[run_child_task.submit(planned.name, command, str(root))] = planned.name
         for future in as_completed(list(futures)):
             done(_result(futures[future], future))
     return [results[planned.name] for planned in plan.stages]
+
+
+def shards_before(stage: Stage, root: Path, force: bool, sharding: Sharding) -> str:
+    """Measure a sweep in shards, if that is wanted and the sweep is going to run.
+
+    Args:
+        stage: any stage whose parents are done.
+        root: the repository.
+        force: whether the stage runs even if nothing changed.
+        sharding: how sweeps are divided.
+
+    Returns:
+        The error, empty if there is none; the stage itself then follows.
+    """
+    if not sharding.concerns(stage):
+        return ""
+    try:
+        if force or stage.name in read_graph(root)[1]:
+            measure_shards(stage, root, sharding)
+    except (FlowError, StageError) as error:
+        return one_line(error)
+    return ""
 
 
 def blockers(planned: PlannedStage, results: dict[str, StageResult]) -> list[str]:
@@ -179,73 +216,6 @@ def _result(name: str, future: PrefectFuture[StageResult]) -> StageResult:
         return StageResult(name, "failed", one_line(error))
 
 
-def post_reports(plan: Plan, results: Iterable[StageResult], root: Path) -> None:
-    """Post the report of each experiment whose report stage is done, and what changed.
-
-    Args:
-        plan: the plan.
-        results: what became of its stages.
-        root: the repository.
-    """
-    good = {result.name for result in results if result.outcome in ("ran", "cached")}
-    posted = False
-    for planned in plan.stages:
-        files = {PurePosixPath(out).name: root / out for out in planned.stage.outs}
-        if planned.name in good and "metrics.json" in files:
-            name = planned.stage.item or planned.name
-            text = artifacts.report_markdown(
-                name, files["metrics.json"], files.get("accuracy_vs_width.csv")
-            )
-            key = artifacts.artifact_key("report", name)
-            create_markdown_artifact(text, key=key, description=f"Width report of {name}")
-            posted = True
-    if posted:
-        create_markdown_artifact(
-            changes_markdown(root), key="changes", description="Compared with the last commit"
-        )
-
-
-def changes_markdown(root: Path) -> str:
-    """Compare metrics and params with the last commit.
-
-    Args:
-        root: the repository.
-
-    Returns:
-        Markdown of `dvc metrics diff` and `dvc params diff`.
-    """
-    parts: list[str] = []
-    for what in ("metrics", "params"):
-        lines: list[str] = []
-        result = children.run_child(dvc_command(what, "diff", "--md"), root, lines.append)
-        text = "\n".join(lines) if result.code == 0 else "not available: " + " ".join(lines[-1:])
-        parts += [f"## {what.capitalize()}", text or "no change"]
-    return "\n\n".join(parts) + "\n"
-
-
-def commit_results(plan: Plan, root: Path, with_params: bool) -> None:
-    """Commit dvc.lock and the reports, and nothing else, if they changed.
-
-    Args:
-        plan: the plan that was run; it names the reports.
-        root: the repository.
-        with_params: commit params.yaml too, because this run rewrote it.
-    """
-    folders = {PurePosixPath(out).parts[0] for s in plan.stages for out in s.stage.outs}
-    wanted = ["dvc.lock", *sorted(folders & {"reports"}), *(["params.yaml"] * with_params)]
-    paths = [path for path in wanted if (root / path).exists()]
-    run_child_task.submit("git add", ["git", "add", "--", *paths], str(root)).result()
-    clean = children.run_child(
-        ["git", "diff", "--quiet", "HEAD", "--", *paths], root, lambda line: None
-    )
-    if clean.code == 0:
-        run_logger().info("nothing to commit")
-        return
-    message = "Run the pipeline: " + (", ".join(plan.items) or "all stages")
-    command = ["git", "commit", "--quiet", "-m", message, "--", *paths]
-    run_child_task.submit("git commit", command, str(root)).result()
-
-
 def parser() -> argparse.ArgumentParser:
     """Make the command line's parser.
 
@@ -264,6 +234,16 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--pull", action="store_true", help="`dvc pull` first")
     made.add_argument("--push", action="store_true", help="`dvc push` at the end")
     made.add_argument("--commit", action="store_true", help="git commit dvc.lock and reports")
+    made.add_argument(
+        "--sweep-workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="measure sweeps in N shards (Dask)",
+    )
+    made.add_argument(
+        "--sweep-scheduler", metavar="ADDRESS", help="of a running Dask scheduler, tcp://HOST:PORT"
+    )
     return made
 
 
@@ -280,6 +260,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.dry and args.experiments:
             raise FlowError("--dry writes nothing, so it cannot be combined with --experiments")
+        Sharding(args.sweep_workers, args.sweep_scheduler).check_scheduler()
         if not args.experiments:
             plan = read_plan(project_root(), args.targets, args.force)
             if args.dry:

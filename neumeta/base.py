@@ -3,10 +3,12 @@
 import hashlib
 import http.client
 import io
+import os
 import pickle
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -24,6 +26,8 @@ from neumeta.models.parameters import load_parameters, parameters_of
 from neumeta.params import FetchParams
 from neumeta.tasks import task_named
 
+CHECKPOINT_ROOT_VARIABLE = "NEUMETA_CHECKPOINT_ROOT"
+DEFAULT_CHECKPOINT_ROOT = "data/checkpoints"
 DOWNLOAD_TIMEOUT_SECONDS = 60.0
 
 
@@ -59,7 +63,8 @@ def fetch_base(family: Family, params: FetchParams) -> dict[str, Tensor]:
 
     Args:
         family: The weights must fit its base width exactly.
-        params: The section `fetch` with path or url, and sha256.
+        params: The section `fetch` with path or url, and sha256. For a url, a file of its name
+            in $NEUMETA_CHECKPOINT_ROOT (default data/checkpoints) saves the download.
 
     Returns:
         The parameters with BatchNorm folded.
@@ -68,13 +73,17 @@ def fetch_base(family: Family, params: FetchParams) -> dict[str, Tensor]:
         UserError: If it cannot be had, its sha256 is another, or its tensors do not fit.
     """
     where = str(params.path or params.url)
-    content = _read_file(where) if params.source == "file" else _download(where)
+    content = _read_file(where) if params.source == "file" else _local_or_downloaded(where)
     digest = hashlib.sha256(content).hexdigest()
     if digest != params.sha256:
         raise UserError(f"{where}: sha256 is {digest}; must be {params.sha256}")
     weights = _parse(content, where)
-    network = family.build(family.base_width)
-    require_tensors(where, weights, network.state_dict())
+    network = family.unfolded(family.base_width)
+    expected = network.state_dict()
+    # Files older than this counter of BatchNorm lack it; it has no part in the function.
+    counters = {n: v for n, v in expected.items() if n.endswith("num_batches_tracked")}
+    weights = {**counters, **weights}
+    require_tensors(where, weights, expected)
     return parameters_of(fold_batch_norms(load_parameters(network, weights)))
 
 
@@ -83,6 +92,13 @@ def _read_file(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot read the base network: {error.strerror}") from error
+
+
+def _local_or_downloaded(url: str) -> bytes:
+    """Prefer a file of the address's name in the checkpoint folder; its sha256 decides later."""
+    root = Path(os.environ.get(CHECKPOINT_ROOT_VARIABLE) or DEFAULT_CHECKPOINT_ROOT)
+    local = root / PurePosixPath(urllib.parse.urlparse(url).path).name
+    return _read_file(str(local)) if local.is_file() else _download(url)
 
 
 def _download(url: str) -> bytes:

@@ -5,9 +5,13 @@ coordinate is (i, o, c, L, Cout, Cin): tensor index, out index, in index, number
 size, in size. Normalised it is (i/L, o/Cout, c/Cin, L/N, Cout/N, Cin/N). Source: paper, section
 3.2. Noise moves o, c and the sizes only, and only along axes that follow the width: the tensor's
 identity stays exact, and so do fixed axes such as image channels and classes.
+
+The paper moves every weight on its own (jitter `weight`). With jitter `channel` one draw moves
+each channel of a clique group as a whole: every tensor that holds the channel sees it at the same
+place, so that a network of jittered channels is a network of other channels, not of blurred ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,61 +19,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from neumeta.jitter import ChannelJitter
+from neumeta.tensor_specs import TensorSpec
+
 SMALL_BUCKET_ROWS = 128
 LARGEST_PADDING = 0.3
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One generated tensor at one width.
-
-    Attributes:
-        name: Parameter name.
-        index: Position i among the generated tensors.
-        shape: Shape at this width: (out,), (out, in) or (out, in, kernel, kernel).
-        morphing: Axes whose length follows the width.
-    """
-
-    name: str
-    index: int
-    shape: tuple[int, ...]
-    morphing: tuple[int, ...]
-
-    @property
-    def out_size(self) -> int:
-        """Cout.
-
-        Returns:
-            Number of channels, axis 0.
-        """
-        return self.shape[0]
-
-    @property
-    def in_size(self) -> int:
-        """Cin; a bias counts as one input.
-
-        Returns:
-            Number of channels, axis 1.
-        """
-        return self.shape[1] if len(self.shape) > 1 else 1
-
-    @property
-    def kernel(self) -> int:
-        """Side of the kernel.
-
-        Returns:
-            Positions per side; 1 for linear layers and biases.
-        """
-        return self.shape[2] if len(self.shape) > 2 else 1
-
-    @property
-    def rows(self) -> int:
-        """Number of coordinates.
-
-        Returns:
-            Cout times Cin.
-        """
-        return self.out_size * self.in_size
 
 
 @dataclass(frozen=True)
@@ -82,6 +36,8 @@ class Bucket:
         sizes: Raw (Cout, Cin) per tensor, shape (tensors, 2).
         identity: (i/L, L/N) per tensor, shape (tensors, 2); exact in every draw.
         morphing: 1 where the axis follows the width, else 0, shape (tensors, 2).
+        places: Where a row's channels stand in one draw of a `ChannelJitter`, shape
+            (tensors, rows, 2).
     """
 
     specs: tuple[TensorSpec, ...]
@@ -89,6 +45,7 @@ class Bucket:
     sizes: Float[Tensor, "tensors 2"]
     identity: Float[Tensor, "tensors 2"]
     morphing: Float[Tensor, "tensors 2"]
+    places: Int[Tensor, "tensors rows 2"]
 
     @cached_property
     def owners(self) -> Int[Tensor, " tensors"]:
@@ -100,35 +57,21 @@ class Bucket:
         return torch.tensor([spec.index for spec in self.specs])
 
 
-def tensor_specs(
-    shapes: Mapping[str, tuple[int, ...]],
-    generated: Sequence[str],
-    morphing: Mapping[str, tuple[int, ...]],
-) -> tuple[TensorSpec, ...]:
-    """List the generated tensors of one width.
-
-    Args:
-        shapes: Shape by parameter name at this width.
-        generated: Names in the order that defines the tensor index.
-        morphing: Axes that follow the width, by name.
-
-    Returns:
-        One spec per generated tensor.
-    """
-    return tuple(TensorSpec(n, i, shapes[n], morphing[n]) for i, n in enumerate(generated))
-
-
-def make_buckets(specs: Sequence[TensorSpec], norm: float) -> tuple[Bucket, ...]:
+def make_buckets(
+    specs: Sequence[TensorSpec], norm: float, jitter: ChannelJitter | None = None
+) -> tuple[Bucket, ...]:
     """Build all coordinates of one width, without a loop over rows.
 
     Args:
         specs: The generated tensors.
         norm: N, the size that maps to 1; the base width.
+        jitter: Numbers the channels of those tensors; None makes one.
 
     Returns:
         Buckets that cover every tensor once; at most `LARGEST_PADDING` of a large bucket is
         padding.
     """
+    jitter = jitter or ChannelJitter(specs)
     groups: list[list[TensorSpec]] = []
     for spec in sorted(specs, key=lambda s: (-s.rows, s.index)):
         if groups and _fits(groups[-1], spec):
@@ -136,7 +79,7 @@ def make_buckets(specs: Sequence[TensorSpec], norm: float) -> tuple[Bucket, ...]
         else:
             groups.append([spec])
     count = len(specs)
-    return tuple(_bucket(tuple(group), count, norm) for group in groups)
+    return tuple(_bucket(tuple(group), count, norm, jitter) for group in groups)
 
 
 def normalised(
@@ -147,6 +90,9 @@ def normalised(
     draws: int,
     generator: torch.Generator | None,
     first_exact: bool,
+    moved: Float[Tensor, "draws channels"] | None = None,
+    offset: float = 0.0,
+    sized: bool = True,
 ) -> Float[Tensor, "tensors draws rows 6"]:
     """Coordinates of several draws, with fresh noise in each.
 
@@ -157,6 +103,10 @@ def normalised(
         draws: Number of draws.
         generator: Source of the noise; needed when noise is above 0.
         first_exact: Whether draw 0 is free of noise.
+        moved: Noise of whole channels, see `ChannelJitter.draw`; None moves weights and sizes
+            each on their own.
+        offset: Where a channel lies between its index and the next, 0 to 1.
+        sized: Whether sizes are told; else their columns are 0.
 
     Returns:
         (i/L, o/Cout, c/Cin, L/N, Cout/N, Cin/N) per row. Divisors are the exact sizes.
@@ -164,18 +114,22 @@ def normalised(
     tensors, rows, _ = bucket.channels.shape
     channels = bucket.channels[:, None].expand(tensors, draws, rows, 2)
     sizes = bucket.sizes[:, None].expand(tensors, draws, 2)
-    if noise > 0:
+    if moved is not None:
+        channels = channels + moved[:, bucket.places].transpose(0, 1)
+    elif noise > 0:
         reach = noise * bucket.morphing[:, None]
-        moved = torch.rand((tensors, draws, rows, 2), generator=generator).mul_(2).sub_(1)
+        shifts = torch.rand((tensors, draws, rows, 2), generator=generator).mul_(2).sub_(1)
         resized = torch.rand((tensors, draws, 2), generator=generator).mul_(2).sub_(1)
         if first_exact:
-            moved[:, 0], resized[:, 0] = 0, 0
-        channels = channels + moved * reach[:, :, None]
+            shifts[:, 0], resized[:, 0] = 0, 0
+        channels = channels + shifts * reach[:, :, None]
         sizes = sizes + resized * reach
+    if offset:
+        channels = channels + offset * bucket.morphing[:, None, None]
     index = channels / bucket.sizes[:, None, None]
     shape = (tensors, draws, rows, 1)
     identity = bucket.identity[:, None, None]
-    size = (sizes / norm)[:, :, None].expand(tensors, draws, rows, 2)
+    size = (sizes / norm * float(sized))[:, :, None].expand(tensors, draws, rows, 2)
     return torch.cat(
         [identity[..., :1].expand(shape), index, identity[..., 1:].expand(shape), size], dim=-1
     )
@@ -189,11 +143,19 @@ def _fits(group: Sequence[TensorSpec], spec: TensorSpec) -> bool:
     return 1 - used / (longest * (len(group) + 1)) <= LARGEST_PADDING
 
 
-def _bucket(specs: tuple[TensorSpec, ...], count: int, norm: float) -> Bucket:
+def _bucket(
+    specs: tuple[TensorSpec, ...], count: int, norm: float, jitter: ChannelJitter
+) -> Bucket:
     channels = torch.zeros(len(specs), max(spec.rows for spec in specs), 2)
+    places = torch.full(channels.shape, jitter.total)
     for slot, spec in enumerate(specs):
-        grid = torch.cartesian_prod(torch.arange(spec.out_size), torch.arange(spec.in_size))
-        channels[slot, : spec.rows] = grid.float()
+        sides = (spec.out_size, spec.in_size)
+        axes = [
+            torch.arange(size) if ranks is None else torch.tensor(ranks)
+            for size, ranks in zip(sides, spec.ranks, strict=True)
+        ]
+        channels[slot, : spec.rows] = torch.cartesian_prod(*axes).float()
+        places[slot, : spec.rows] = jitter.places(spec)
     return Bucket(
         specs=specs,
         channels=channels,
@@ -202,4 +164,5 @@ def _bucket(specs: tuple[TensorSpec, ...], count: int, norm: float) -> Bucket:
         morphing=torch.tensor(
             [[float(axis in spec.morphing) for axis in (0, 1)] for spec in specs]
         ),
+        places=places,
     )

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from neumeta.dataset import Split
 from neumeta.errors import CollapseError
+from neumeta.models.parts import Part, apply_part
 from neumeta.tasks import Score, Task
 
 EVALUATION_BATCH = 1000
@@ -21,6 +21,7 @@ def evaluate(
     split: Split,
     task: Task,
     batch_size: int = EVALUATION_BATCH,
+    part: Part = "whole",
 ) -> Score:
     """Score a network with the given weights on a whole split, without gradients.
 
@@ -30,6 +31,7 @@ def evaluate(
         split: Examples.
         task: How to score.
         batch_size: Examples per forward pass; does not change the sums beyond rounding.
+        part: The part of the network that takes the split's inputs.
 
     Returns:
         Sums over the split.
@@ -39,7 +41,7 @@ def evaluate(
         for inputs, targets in zip(
             split.inputs.split(batch_size), split.targets.split(batch_size), strict=True
         ):
-            total += task.score(functional_call(network, dict(weights), (inputs,)), targets)
+            total += task.score(apply_part(network, weights, inputs, part), targets)
     return total
 
 

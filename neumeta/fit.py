@@ -1,5 +1,6 @@
-"""Training of one ordinary network: the base, the individual baselines, the fine-tuning."""
+"""Gradient descent by a recipe: the base network, the individual networks, all trained peers."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from neumeta.dataset import Split
 from neumeta.evaluate import evaluate
+from neumeta.features import Bank
 from neumeta.models.parameters import parameters_of
 from neumeta.optimiser import make_optimiser
 from neumeta.params import Recipe
@@ -20,7 +22,7 @@ class EpochRecord:
     """One line of a loss curve.
 
     Attributes:
-        epoch: Counted from 1.
+        epoch: Counted from 1; the last one may be cut short by a recipe of steps.
         loss: Mean training loss over the epoch.
         val_accuracy: On the validation split after the epoch; None where not asked for.
     """
@@ -28,6 +30,68 @@ class EpochRecord:
     epoch: int
     loss: float
     val_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples of one step.
+
+    Attributes:
+        inputs: Shape (b, ...).
+        targets: Shape (b, ...).
+        rows: Where they stand among all views of the training set, shape (b,); see `Bank.rows`.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    rows: Tensor
+
+
+def descend(
+    parameters: Sequence[nn.Parameter],
+    train: Bank,
+    recipe: Recipe,
+    loss: Callable[[Batch], Tensor],
+    *,
+    generator: torch.Generator,
+    label: str,
+    validate: Callable[[], float] | None = None,
+) -> list[EpochRecord]:
+    """Minimise a loss over batches of the training set.
+
+    Args:
+        parameters: What is trained, in place.
+        train: Training examples; every epoch takes each of them once, in a new order.
+        recipe: Epochs or steps, batch size, optimiser and schedule.
+        loss: Mean over a batch, a scalar.
+        generator: Source of the order and of the views.
+        label: Shown in progress lines.
+        validate: Called after every epoch; None for none.
+
+    Returns:
+        The curve.
+    """
+    per_epoch = -(-len(train) // recipe.batch_size)
+    total = recipe.steps or (recipe.epochs or 0) * per_epoch
+    optimiser = make_optimiser(parameters, recipe.optimiser)
+    curve = []
+    step = 0
+    for epoch in progress(range(1, -(-total // per_epoch) + 1), label, unit="epoch"):
+        summed, seen = 0.0, 0
+        order = torch.randperm(len(train), generator=generator).split(recipe.batch_size)
+        for index in order[: total - step]:
+            for group in optimiser.param_groups:
+                group["lr"] = rate_at(step, total, recipe.lr, recipe.schedule)
+            rows = train.rows(index, generator)
+            optimiser.zero_grad()
+            value = loss(Batch(*train.take(rows), rows))
+            value.backward()
+            optimiser.step()
+            summed += value.item() * len(index)
+            seen += len(index)
+            step += 1
+        curve.append(EpochRecord(epoch, summed / seen, validate() if validate else None))
+    return curve
 
 
 def fit(
@@ -40,13 +104,13 @@ def fit(
     val: Split | None = None,
     label: str = "fit",
 ) -> tuple[dict[str, Tensor], list[EpochRecord]]:
-    """Train a network by a recipe.
+    """Train a whole network by a recipe.
 
     Args:
         network: Starting point; trained in place.
         train: Training examples.
         task: The loss.
-        recipe: Epochs, batch size, optimiser and schedule.
+        recipe: Epochs or steps, batch size, optimiser and schedule.
         generator: Source of the order of examples.
         val: Examples of the curve's validation accuracy; None for none.
         label: Shown in progress lines.
@@ -54,26 +118,25 @@ def fit(
     Returns:
         The trained parameters by name, and the curve.
     """
-    steps_per_epoch = -(-len(train) // recipe.batch_size)
-    total = recipe.epochs * steps_per_epoch
-    optimiser = make_optimiser(network.parameters(), recipe.optimiser)
+
+    def loss(batch: Batch) -> Tensor:
+        return task.loss(network(batch.inputs), batch.targets)
+
+    def validate(split: Split) -> float:
+        network.eval()
+        accuracy = evaluate(network, parameters_of(network), split, task).accuracy
+        network.train()
+        return accuracy
+
     network.train()
-    curve = []
-    step = 0
-    for epoch in progress(range(1, recipe.epochs + 1), label, unit="epoch"):
-        summed = 0.0
-        for batch in torch.randperm(len(train), generator=generator).split(recipe.batch_size):
-            for group in optimiser.param_groups:
-                group["lr"] = rate_at(step, total, recipe.lr, recipe.schedule)
-            optimiser.zero_grad()
-            loss = task.loss(network(train.inputs[batch]), train.targets[batch])
-            loss.backward()
-            optimiser.step()
-            summed += loss.item() * len(batch)
-            step += 1
-        accuracy = None
-        if val is not None:
-            accuracy = evaluate(network, parameters_of(network), val, task).accuracy
-        curve.append(EpochRecord(epoch, summed / len(train), accuracy))
+    curve = descend(
+        list(network.parameters()),
+        Bank(train.inputs.unsqueeze(0), train.targets, "whole"),
+        recipe,
+        loss,
+        generator=generator,
+        label=label,
+        validate=None if val is None else lambda: validate(val),
+    )
     network.eval()
     return parameters_of(network), curve

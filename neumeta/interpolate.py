@@ -1,6 +1,7 @@
 """Plain resampling of a network to another width: a baseline, and the warm start's target."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -8,14 +9,19 @@ from torch import Tensor
 
 from neumeta.models.family import Family
 
+Origin = Literal["edge", "centre"]
 
-def resample(weight: Float[Tensor, "..."], axis: int, size: int) -> Float[Tensor, "..."]:
-    """Resample linearly along one axis: entry i of the new axis is read at i/size of the old.
+
+def resample(
+    weight: Float[Tensor, "..."], axis: int, size: int, origin: Origin = "edge"
+) -> Float[Tensor, "..."]:
+    """Resample linearly along one axis.
 
     Args:
         weight: Any tensor.
         axis: Which axis.
         size: New length.
+        origin: Entry i of n lies at i/n (edge) or at (i + 0.5)/n (centre) of the axis.
 
     Returns:
         The tensor with `size` entries along the axis; the same tensor where nothing changes.
@@ -23,7 +29,9 @@ def resample(weight: Float[Tensor, "..."], axis: int, size: int) -> Float[Tensor
     length = weight.shape[axis]
     if size == length:
         return weight
-    positions = (torch.arange(size, dtype=torch.float64) * length / size).clamp(max=length - 1)
+    offset = 0.5 if origin == "centre" else 0.0
+    positions = (torch.arange(size, dtype=torch.float64) + offset) * length / size - offset
+    positions = positions.clamp(0, length - 1)
     lower = positions.floor().long()
     upper = (lower + 1).clamp(max=length - 1)
     share = (positions - lower).to(weight.dtype)
@@ -32,7 +40,7 @@ def resample(weight: Float[Tensor, "..."], axis: int, size: int) -> Float[Tensor
 
 
 def interpolate_weights(
-    base: Mapping[str, Tensor], family: Family, width: int
+    base: Mapping[str, Tensor], family: Family, width: int, origin: Origin = "edge"
 ) -> dict[str, Tensor]:
     """Resample the generated tensors of the (permuted) base network to a width.
 
@@ -42,6 +50,7 @@ def interpolate_weights(
         base: Parameters by name at the base width.
         family: Tells which axes morph.
         width: Target width h, channels.
+        origin: See `resample`.
 
     Returns:
         Generated tensors by name at the target width.
@@ -51,7 +60,7 @@ def interpolate_weights(
     for name in family.generated:
         weight = base[name]
         for axis in family.morphing_axes[name]:
-            weight = resample(weight, axis, shapes[name][axis])
+            weight = resample(weight, axis, shapes[name][axis], origin)
             if axis == 1:
                 weight = weight * (base[name].shape[1] / shapes[name][1])
         result[name] = weight

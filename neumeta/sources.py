@@ -76,7 +76,7 @@ def load_dataset(name: str, params: DataParams) -> Dataset:
     parts: dict[SplitName, tuple[Tensor, Tensor]] = {"train": train, "val": val, "test": test}
     if params.limit is not None:
         parts = {k: _some(part, params.limit, params.split_seed) for k, part in parts.items()}
-    mean, std = channel_statistics(parts["train"][0], raw.pixel_max)
+    mean, std = _normalisation(name, params, parts["train"][0], raw.pixel_max)
     return Dataset(
         name=name,
         task="classification",
@@ -87,6 +87,18 @@ def load_dataset(name: str, params: DataParams) -> Dataset:
         mean=mean,
         std=std,
     )
+
+
+def _normalisation(
+    name: str, params: DataParams, train: Tensor, pixel_max: int
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if params.mean is None or params.std is None:
+        return channel_statistics(train, pixel_max)
+    channels = train.shape[1]
+    for key, values in (("mean", params.mean), ("std", params.std)):
+        if len(values) != channels:
+            raise UserError(f"data.{name}.{key}: has {len(values)} values; images have {channels}")
+    return params.mean, params.std
 
 
 def _some(part: tuple[Tensor, Tensor], limit: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -1,21 +1,30 @@
 """The width sweep: sample every width, average K draws, score on the test set."""
 
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from neumeta.dataset import Dataset
-from neumeta.evaluate import bypass_weights, check_alive, evaluate
+from neumeta.evaluate import bypass_weights, check_alive
 from neumeta.morph import MorphableNetwork
 from neumeta.params import SweepParams
 from neumeta.progress import progress
 from neumeta.results import ResultRow
 from neumeta.scorer import Scorer
+from neumeta.sweep_parts import Part, Shard, SweepParts, Unit
+
+_log = logging.getLogger("neumeta")
 
 
 def sweep(
-    morphs: Sequence[MorphableNetwork], dataset: Dataset, params: SweepParams, where: str
+    morphs: Sequence[MorphableNetwork],
+    dataset: Dataset,
+    params: SweepParams,
+    where: str,
+    parts: SweepParts | None = None,
 ) -> list[ResultRow]:
     """Measure every width of every INR, with K draws and noise-free.
 
@@ -24,36 +33,158 @@ def sweep(
         dataset: Its test split is used.
         params: The section `sweep`.
         where: Names the experiment in errors and progress lines.
+        parts: Finished parts: those there are taken, missing ones are added; None keeps nothing.
 
     Returns:
-        Rows of the methods `neumeta` (K draws) and `neumeta-noise-free` (one exact draw).
+        Rows of the methods `neumeta` (K draws) and `neumeta-noise-free` (one exact draw), by
+        seed, then width, then method.
 
     Raises:
         UserError: If a width is outside the family.
         CollapseError: If an INR's whole curve equals the bypass floor.
     """
-    for width in params.widths.values():
-        morphs[0].family.check_width(width)
+    check_widths(morphs, params)
+    measurer = _Measurer(dataset, params, where, parts)
     rows: list[ResultRow] = []
     for morph in morphs:
-        scorer = Scorer(morph.family, dataset, morph.header["train_widths"])
-        seed = int(morph.header["seed"])
-        curve: dict[int, float] = {}
-        for width in progress(params.widths.values(), f"{where}: sweep seed {seed}", "width"):
-            # Fresh for every width, so that a network depends on its width and the seed alone.
-            generator = torch.Generator().manual_seed(params.seed)
-            averaged = morph.weights(
-                width, draws=params.draws, noise=params.noise, generator=generator
-            )
-            rows.append(scorer.row("neumeta", width, averaged, seed))
-            curve[width] = rows[-1].accuracy
-            exact = morph.weights(width, draws=1)
-            rows.append(scorer.row("neumeta-noise-free", width, exact, seed))
-        width = morph.family.base_width
-        dead = bypass_weights(morph.weights(width, draws=1), morph.family.generated)
-        floor = evaluate(morph.family.skeleton(width), dead, scorer.test, scorer.task).accuracy
-        check_alive(curve, floor, len(scorer.test), f"{where}: sweep of INR seed {seed}")
+        units = units_of([morph], params)
+        found = measurer.measure(morph, units)
+        own = [row for unit in units if unit.width is not None for row in found[unit].rows]
+        curve = {row.width: row.accuracy for row in own if row.method == "neumeta"}
+        (floor,) = found[Unit(seed_of(morph), None)].rows
+        name = f"{where}: sweep of INR seed {seed_of(morph)}"
+        check_alive(curve, floor.accuracy, len(dataset.labels["test"]), name)
+        rows += own
+    if parts:
+        measurer.report("sweep")
     return rows
+
+
+def sweep_shard(
+    morphs: Sequence[MorphableNetwork],
+    dataset: Dataset,
+    params: SweepParams,
+    where: str,
+    parts: SweepParts,
+    shard: Shard,
+) -> None:
+    """Measure one share of the parts of a sweep and leave them for `sweep`.
+
+    Args:
+        morphs: One per seed.
+        dataset: Its test split is used.
+        params: The section `sweep`.
+        where: Names the experiment in errors and progress lines.
+        parts: Where the parts are left; those already there are not measured again.
+        shard: Which share.
+
+    Raises:
+        UserError: If a width is outside the family.
+    """
+    check_widths(morphs, params)
+    share = shard.of(units_of(morphs, params))
+    measurer = _Measurer(dataset, params, where, parts)
+    for morph in morphs:
+        measurer.measure(morph, [unit for unit in share if unit.seed == seed_of(morph)])
+    measurer.report(f"sweep shard {shard.index}/{shard.count}")
+
+
+def units_of(morphs: Sequence[MorphableNetwork], params: SweepParams) -> list[Unit]:
+    """List the parts of a sweep.
+
+    Args:
+        morphs: One per seed.
+        params: The section `sweep`.
+
+    Returns:
+        By seed, the widths in their order and then the bypass floor.
+    """
+    widths = (*params.widths.values(), None)
+    return [Unit(seed_of(morph), width) for morph in morphs for width in widths]
+
+
+def seed_of(morph: MorphableNetwork) -> int:
+    """Read the seed of an INR.
+
+    Args:
+        morph: The INR.
+
+    Returns:
+        The seed of its training.
+    """
+    return int(morph.header["seed"])
+
+
+def check_widths(morphs: Sequence[MorphableNetwork], params: SweepParams) -> None:
+    """Look at all widths before any is measured.
+
+    Args:
+        morphs: One per seed, of one family.
+        params: The section `sweep`.
+
+    Raises:
+        UserError: If a width is outside the family.
+    """
+    for width in params.widths.values():
+        morphs[0].family.check_width(width)
+
+
+class _Measurer:
+    """Measures parts; prepares the test set when the first one is missing, once for all INRs."""
+
+    def __init__(
+        self, dataset: Dataset, params: SweepParams, where: str, parts: SweepParts | None
+    ) -> None:
+        self.dataset, self.params, self.where, self.parts = dataset, params, where, parts
+        self.measured = self.found = 0
+        self._scorer: Scorer | None = None
+        self._scores: object = None
+
+    def measure(self, morph: MorphableNetwork, units: Sequence[Unit]) -> Mapping[Unit, Part]:
+        """Look parts up, and measure the missing ones."""
+        parts = {unit: part for unit in units if self.parts and (part := self.parts.read(unit))}
+        missing = [unit for unit in units if unit not in parts]
+        label = f"{self.where}: sweep seed {seed_of(morph)}"
+        for unit in progress(missing, label, "part", done=len(parts)):
+            start = time.perf_counter()
+            rows = self._rows(morph, unit)
+            parts[unit] = Part(rows, time.perf_counter() - start)
+            if self.parts:
+                self.parts.write(unit, parts[unit])
+        self.measured += len(missing)
+        self.found += len(units) - len(missing)
+        return parts
+
+    def report(self, what: str) -> None:
+        """Say how much of the work an earlier run or a shard had done."""
+        _log.info(
+            "%s: %s: %d parts were there, %d measured", self.where, what, self.found, self.measured
+        )
+
+    def _rows(self, morph: MorphableNetwork, unit: Unit) -> tuple[ResultRow, ...]:
+        scorer = self._scorer_of(morph)
+        if unit.width is None:
+            width = morph.family.base_width
+            dead = bypass_weights(morph.weights(width, draws=1), morph.family.generated)
+            return (scorer.row("bypass", width, dead, unit.seed),)
+        # Fresh for every width, so that a network depends on its width and the seed alone.
+        generator = torch.Generator().manual_seed(self.params.seed)
+        averaged = morph.weights(
+            unit.width, draws=self.params.draws, noise=self.params.noise, generator=generator
+        )
+        exact = morph.weights(unit.width, draws=1)
+        return (
+            scorer.row("neumeta", unit.width, averaged, unit.seed),
+            scorer.row("neumeta-noise-free", unit.width, exact, unit.seed),
+        )
+
+    def _scorer_of(self, morph: MorphableNetwork) -> Scorer:
+        """Use one scorer for all INRs of one family, because it keeps the test features."""
+        scores = (morph.family.header(), morph.header["train_widths"])
+        if self._scorer is None or scores != self._scores:
+            self._scorer = Scorer(morph.family, self.dataset, morph.header["train_widths"])
+            self._scores = scores
+        return self._scorer
 
 
 def inr_files(folder: str | Path) -> list[Path]:

@@ -112,7 +112,7 @@ FAULTS = {
         ("out/x.safetensors", "cannot write"),
     ),
     "unwritable stage output": Fault(
-        [*stage("baselines")[:-4], "--out", "out/b.csv", "--run", "out/b.json"],
+        [*stage("baselines")[:-4], "--out", "out/b.csv", "--record", "out/b.json"],
         blocked_output,
         ("out/b", "cannot write"),
     ),

@@ -56,7 +56,12 @@ def toy_params() -> dict[str, Any]:
         "seeds": [0, 1],
         "encoding": {"identity_octaves": 0, "index_octaves": 3, "size_octaves": 1},
         "network": {**toy["train"]["network"], "layers": 3, "hidden": 32},
-        "warm_start": {"steps": 150, "lr": 1e-2, "schedule": {**SCHEDULE, "rise": 0.1}},
+        "warm_start": {
+            "steps": 150,
+            "noise": 0.5,
+            "lr": 1e-2,
+            "schedule": {**SCHEDULE, "rise": 0.1},
+        },
         "task": {
             "steps": 60,
             "lr": 5e-3,
@@ -70,6 +75,7 @@ def toy_params() -> dict[str, Any]:
         "log_every": 10,
         "save_every": 7,
     }
+    toy["ablate"]["widths"] = [2, 4]
     toy["sweep"] |= {"widths": {"start": 2, "stop": 4, "step": 1}, "draws": 3}
     toy["baselines"] = {
         "widths": {"start": 2, "stop": 4, "step": 1},

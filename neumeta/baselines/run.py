@@ -1,114 +1,224 @@
 """All baselines of one experiment, on the same data and test set as the INR."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from neumeta.baselines.prune import prune_l1
-from neumeta.dataset import Dataset
+from neumeta.baselines.channels import keep_top
+from neumeta.baselines.course import Course
+from neumeta.baselines.diary import Diary
+from neumeta.baselines.individual import fresh_network, given_network, train_network
+from neumeta.baselines.integral import sampled, train_integral
+from neumeta.baselines.pruning import Scores, channel_scores
+from neumeta.baselines.slimmable import slim, train_slimmable
 from neumeta.errors import UserError
 from neumeta.evaluate import bypass_weights
-from neumeta.fit import fit
-from neumeta.interpolate import interpolate_weights
-from neumeta.models.family import Family
-from neumeta.models.parameters import load_parameters
-from neumeta.params import BaselineParams, Recipe, WidthRange
+from neumeta.params import (
+    BaselineParams,
+    Criterion,
+    DistilledParams,
+    IndividualParams,
+    PrunedParams,
+)
 from neumeta.progress import progress
 from neumeta.results import ResultRow
 from neumeta.scorer import Scorer
+
+Rows = list[ResultRow]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work that is done as a whole or not at all: one trained network, or one untrained width.
+
+    Attributes:
+        name: Different for all jobs of a run.
+        run: Gives the lines of the result table.
+    """
+
+    name: str
+    run: Callable[[], Rows]
 
 
 class Baselines:
     """What the INR is compared with."""
 
-    def __init__(
-        self, base: Mapping[str, Tensor], family: Family, dataset: Dataset, trained: WidthRange
-    ) -> None:
+    def __init__(self, course: Course, params: BaselineParams) -> None:
         """Prepare the comparison.
 
         Args:
-            base: Permuted base parameters by name.
-            family: The family that morphs.
-            dataset: Train split for training, test split for scores.
-            trained: Widths the INR is trained at, for the column `seen`.
-        """
-        self.base = dict(base)
-        self.family = family
-        self.dataset = dataset
-        self.train = dataset.split("train")
-        self.scorer = Scorer(family, dataset, trained.values())
-
-    def measure(self, params: BaselineParams) -> list[ResultRow]:
-        """Measure all baselines.
-
-        Args:
+            course: Family, base network and data.
             params: The section `baselines`.
-
-        Returns:
-            One row per method, width and seed.
 
         Raises:
             UserError: If a width is outside the family, or above the base width where that
                 cannot be.
         """
-        self._check_widths(params)
-        rows = [self.scorer.row("base", self.family.base_width, self.base)]
-        rows += self._untrained(params)
-        rows += self._pruned(params)
-        rows += self._individual(params)
-        return rows
+        self.course = course
+        self.params = params
+        self._check_widths()
+        self.scorer = Scorer(course.family, course.dataset, course.widths)
+        self._scores: dict[tuple[Criterion, int | None], Scores] = {}
 
-    def _check_widths(self, params: BaselineParams) -> None:
+    def measure(self, diary: Diary) -> Rows:
+        """Measure all baselines.
+
+        Args:
+            diary: Holds what an interrupted run has finished, and takes every finished job.
+
+        Returns:
+            One row per method, width and seed.
+        """
+        for label, unit, jobs in self._plan():
+            waiting = [job for job in jobs if job.name not in diary.rows]
+            for job in progress(waiting, label, unit, done=len(jobs) - len(waiting)):
+                start = time.perf_counter()
+                diary.add(job.name, job.run(), time.perf_counter() - start)
+        return [row for _, _, jobs in self._plan() for job in jobs for row in diary.rows[job.name]]
+
+    def _check_widths(self) -> None:
         """Refuse wrong widths before any work is done."""
-        for width in params.individual.widths:
-            self.family.check_width(width)
-        for width in (*params.widths.values(), *params.pruned.widths):
-            self.family.check_width(width)
-            if width > self.family.base_width:
-                raise UserError(
-                    f"baselines: width {width} is above the base width; "
-                    f"pruning and interpolation need at most {self.family.base_width}"
+        params, family = self.params, self.course.family
+        above = list(params.above(family.base_width))
+        if params.slimmable or params.integral:
+            above += [width for width in self.course.widths if width > family.base_width]
+        for widths in params.all_widths().values():
+            for width in widths:
+                family.check_width(width)
+        for width in above:
+            raise UserError(
+                f"baselines: width {width} is above the base width; "
+                f"pruning, interpolation and sharing need at most {family.base_width}"
+            )
+
+    def _plan(self) -> Iterator[tuple[str, str, list[Job]]]:
+        """Label, unit and jobs of every kind that is asked for."""
+        params = self.params
+        yield "measuring untrained networks", "width", self._untrained()
+        if params.pruned is not None:
+            yield "fine-tuning pruned networks", "network", self._finetuned(params.pruned)
+        if params.individual is not None:
+            jobs = self._fresh("individual", params.individual)
+            yield "training individual networks", "network", jobs
+        if params.distilled is not None:
+            jobs = self._fresh("individual-distilled", params.distilled)
+            yield "training distilled networks", "network", jobs
+        if params.slimmable is not None:
+            jobs = [self._slimmable(seed) for seed in params.slimmable.seeds]
+            yield "training slimmable networks", "network", jobs
+        if params.integral is not None:
+            jobs = [self._integral(seed) for seed in params.integral.seeds]
+            yield "training integral networks", "network", jobs
+
+    def _untrained(self) -> list[Job]:
+        base_width = self.course.family.base_width
+        base = Job("base", lambda: [self.scorer.row("base", base_width, self.course.base)])
+        return [base, *(self._untrained_width(width) for width in self.params.widths.values())]
+
+    def _untrained_width(self, width: int) -> Job:
+        def run() -> Rows:
+            course, params = self.course, self.params
+            resampled = sampled(course, course.base, width, params.origin)
+            dead = bypass_weights(resampled, course.family.generated)
+            rows = [
+                self.scorer.row("interpolated", width, resampled),
+                self.scorer.row("bypass", width, dead),
+            ]
+            if params.pruned is not None:
+                for criterion, seed in params.pruned.choices():
+                    weights = self._pruned(criterion, width, seed)
+                    rows.append(self.scorer.row(f"pruned-{criterion}", width, weights, seed))
+            return rows
+
+        return Job(f"untrained h={width}", run)
+
+    def _finetuned(self, settings: PrunedParams) -> list[Job]:
+        if settings.recipe is None or settings.widths is None:
+            return []
+        recipe = settings.recipe
+
+        def job(criterion: Criterion, width: int, seed: int) -> Job:
+            method = f"pruned-{criterion}-finetuned"
+            label = f"{method} h={width} seed {seed}"
+
+            def run() -> Rows:
+                start = self._pruned(criterion, width, seed if criterion == "random" else None)
+                network = given_network(self.course, width, start)
+                trains = settings.trains
+                weights = train_network(
+                    self.course, network, recipe, trains, seed=seed, label=label
                 )
+                return [self.scorer.row(method, width, weights, seed)]
 
-    def _untrained(self, params: BaselineParams) -> Iterator[ResultRow]:
-        for width in params.widths.values():
-            resampled = {**self.base, **interpolate_weights(self.base, self.family, width)}
-            yield self.scorer.row("interpolated", width, resampled)
-            dead = bypass_weights(resampled, self.family.generated)
-            yield self.scorer.row("bypass", width, dead)
-            yield self.scorer.row("pruned-l1", width, prune_l1(self.base, self.family, width))
+            return Job(label, run)
 
-    def _pruned(self, params: BaselineParams) -> Iterator[ResultRow]:
-        settings = params.pruned
-        jobs = [(width, seed) for width in settings.widths for seed in settings.seeds]
-        for width, seed in progress(jobs, "fine-tuning pruned networks", "network"):
-            start = prune_l1(self.base, self.family, width)
-            yield self._trained("pruned-l1-finetuned", width, seed, settings.recipe, start)
+        return [
+            job(criterion, width, seed)
+            for criterion in settings.criteria
+            for width in settings.widths
+            for seed in settings.seeds
+        ]
 
-    def _individual(self, params: BaselineParams) -> Iterator[ResultRow]:
-        settings = params.individual
-        jobs = [(width, seed) for width in settings.widths for seed in settings.seeds]
-        for width, seed in progress(jobs, "training individual networks", "network"):
-            yield self._trained("individual", width, seed, settings.recipe, None)
+    def _fresh(self, method: str, settings: IndividualParams) -> list[Job]:
+        def job(width: int, seed: int) -> Job:
+            label = f"{method} h={width} seed {seed}"
 
-    def _trained(
-        self,
-        method: str,
-        width: int,
-        seed: int,
-        recipe: Recipe,
-        start: Mapping[str, Tensor] | None,
-    ) -> ResultRow:
-        network = self.family.initialised(width, seed)
-        if start is not None:
-            network = load_parameters(network, start)
-        weights, _ = fit(
-            network,
-            self.train,
-            self.scorer.task,
-            recipe,
-            generator=torch.Generator().manual_seed(seed),
-            label=f"{method} h={width} seed {seed}",
-        )
-        return self.scorer.row(method, width, weights, seed)
+            def run() -> Rows:
+                weights = train_network(
+                    self.course,
+                    fresh_network(self.course, width, seed, settings.trains),
+                    settings.recipe,
+                    settings.trains,
+                    seed=seed,
+                    label=label,
+                    teaching=settings.losses if isinstance(settings, DistilledParams) else None,
+                )
+                return [self.scorer.row(method, width, weights, seed)]
+
+            return Job(label, run)
+
+        return [job(width, seed) for width in settings.widths for seed in settings.seeds]
+
+    def _slimmable(self, seed: int) -> Job:
+        settings = self.params.slimmable
+        assert settings is not None
+        label = f"slimmable seed {seed}"
+
+        def run() -> Rows:
+            shared = train_slimmable(self.course, settings, seed=seed, label=label)
+            return self._all_widths(
+                "slimmable", seed, lambda h: slim(self.course, shared, h, settings.rescale)
+            )
+
+        return Job(label, run)
+
+    def _integral(self, seed: int) -> Job:
+        settings, origin = self.params.integral, self.params.origin
+        assert settings is not None
+        label = f"integral seed {seed}"
+
+        def run() -> Rows:
+            knots = train_integral(self.course, settings, origin, seed=seed, label=label)
+            return self._all_widths(
+                "integral", seed, lambda h: sampled(self.course, knots, h, origin)
+            )
+
+        return Job(label, run)
+
+    def _all_widths(
+        self, method: str, seed: int, weights: Callable[[int], Mapping[str, Tensor]]
+    ) -> Rows:
+        widths = self.params.widths.values()
+        return [self.scorer.row(method, width, weights(width), seed) for width in widths]
+
+    def _pruned(self, criterion: Criterion, width: int, seed: int | None) -> dict[str, Tensor]:
+        """The base network, cut; the scores of its channels are computed once."""
+        course, settings = self.course, self.params.pruned
+        assert settings is not None
+        if (criterion, seed) not in self._scores:
+            found = channel_scores(course, criterion, settings.scoring, seed or 0)
+            self._scores[criterion, seed] = found
+        scores = self._scores[criterion, seed]
+        return keep_top(course.base, course.family, scores, course.shapes(width))

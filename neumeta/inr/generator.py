@@ -8,10 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from neumeta.coordinates import Bucket, TensorSpec, make_buckets, normalised, tensor_specs
+from neumeta.coordinates import Bucket, make_buckets, normalised
 from neumeta.inr.encoding import FourierEncoding
 from neumeta.inr.network import CoordinateNetwork
+from neumeta.jitter import ChannelJitter
 from neumeta.models.family import Family
+from neumeta.tensor_specs import TensorSpec, tensor_specs
 
 ROWS_PER_CHUNK = 1 << 17
 
@@ -32,12 +34,13 @@ class WeightGenerator(nn.Module):
 
         Args:
             family: What it generates.
-            settings: Keys `encoding` and `network` as the sections of params.yaml.
+            settings: Keys `coordinates`, `encoding` and `network` as the sections of params.yaml.
             generator: Source of randomness.
         """
         super().__init__()
         self.family = family
-        self.settings = {key: dict(settings[key]) for key in ("encoding", "network")}
+        keys = ("coordinates", "encoding", "network")
+        self.settings = {key: dict(settings[key]) for key in keys}
         self.encoding = FourierEncoding(**self.settings["encoding"])
         shape = dict(self.settings["network"])
         self.single = shape.pop("arrangement") == "single"
@@ -51,7 +54,7 @@ class WeightGenerator(nn.Module):
             **shape,
         )
         self.register_buffer("scale", torch.ones(len(base)))
-        self._buckets: dict[int, tuple[Bucket, ...]] = {}
+        self._grids: dict[int, tuple[tuple[Bucket, ...], ChannelJitter]] = {}
 
     def calibrate(self, base_weights: Mapping[str, Tensor]) -> None:
         """Set the output scales from the base network.
@@ -85,7 +88,11 @@ class WeightGenerator(nn.Module):
             Tensors by parameter name, differentiable with respect to the INR.
         """
         found: dict[str, Tensor] = {}
-        for bucket in self.buckets(width):
+        buckets, jitter = self.grid(width)
+        moved: Tensor | None = None
+        if self.settings["coordinates"]["jitter"] == "channel" and noise > 0:
+            moved = jitter.draw(draws, noise, generator, first_exact)
+        for bucket in buckets:
             rows = bucket.channels.shape[1] * len(bucket.specs)
             per_chunk = max(1, ROWS_PER_CHUNK // rows)
             total: Tensor | None = None
@@ -98,6 +105,9 @@ class WeightGenerator(nn.Module):
                     draws=count,
                     generator=generator,
                     first_exact=first_exact and start == 0,
+                    moved=None if moved is None else moved[start : start + count],
+                    offset=0.5 if self.settings["coordinates"]["origin"] == "centre" else 0.0,
+                    sized=self.settings["coordinates"]["size"] == "raw",
                 )
                 part = self._kernels(coordinates, bucket).sum(dim=1)
                 total = part if total is None else total + part
@@ -106,33 +116,34 @@ class WeightGenerator(nn.Module):
                 found[spec.name] = self._assemble(total[slot, : spec.rows] / draws, spec)
         return {name: found[name] for name in self.family.generated}
 
-    def buckets(self, width: int) -> tuple[Bucket, ...]:
+    def grid(self, width: int) -> tuple[tuple[Bucket, ...], ChannelJitter]:
         """Coordinates of a width, made once.
 
         Args:
             width: Base width h, channels.
 
         Returns:
-            The buckets.
+            The buckets, and the numbering of their channels.
         """
-        if width not in self._buckets:
-            self._buckets[width] = make_buckets(self._specs(width), self._norm)
-        return self._buckets[width]
+        if width not in self._grids:
+            specs = self._specs(width)
+            jitter = ChannelJitter(specs)
+            self._grids[width] = make_buckets(specs, self._norm, jitter), jitter
+        return self._grids[width]
 
     @property
     def _norm(self) -> float:
         return float(self.family.base_width)
 
     def _specs(self, width: int) -> tuple[TensorSpec, ...]:
-        family = self.family
-        return tensor_specs(family.shapes(width), family.generated, family.morphing_axes)
+        return tensor_specs(self.family, width)
 
     def _kernels(
         self, coordinates: Float[Tensor, "tensors draws rows 6"], bucket: Bucket
     ) -> Float[Tensor, "tensors draws rows outputs"]:
         features = self.encoding(coordinates).flatten(1, 2)
         owners = torch.zeros_like(bucket.owners) if self.single else bucket.owners
-        return self.network(features, owners).unflatten(1, coordinates.shape[1:3])
+        return self.network(features, owners).float().unflatten(1, coordinates.shape[1:3])
 
     def _assemble(self, kernels: Float[Tensor, "rows outputs"], spec: TensorSpec) -> Tensor:
         """Cut the centre of each kernel, in two dimensions, and shape the tensor."""

@@ -76,6 +76,6 @@ class CoordinateNetwork(nn.Module):
                 return value
             step = F.relu(value)
             if layer > 0 and self.residual:
-                step = hidden + self.scales[layer - 1, owners] * step
+                step = hidden + self.scales[layer - 1, owners].to(step.dtype) * step
             hidden = step
         raise AssertionError("a coordinate network has at least two layers")

@@ -7,16 +7,12 @@ two steps and continued to the same bytes.
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from neumeta.dataset import Split
-from neumeta.evaluate import bypass_weights, check_alive, evaluate
+from neumeta.evaluate import check_alive, evaluate
 from neumeta.inr.average import update_average
 from neumeta.inr.generator import WeightGenerator
 from neumeta.inr.losses import (
@@ -25,13 +21,12 @@ from neumeta.inr.losses import (
     reconstruction_loss,
     regularisation_loss,
 )
-from neumeta.interpolate import interpolate_weights
-from neumeta.models.family import Family
+from neumeta.inr.problem import Problem
+from neumeta.models.parts import apply_part
 from neumeta.optimiser import make_optimiser
-from neumeta.params import TrainParams
+from neumeta.parallel import ALONE, Team
 from neumeta.progress import progress
 from neumeta.schedule import rate_at
-from neumeta.tasks import Task
 
 HISTORY_COLUMNS = (
     "seed",
@@ -47,106 +42,23 @@ HISTORY_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What all seeds of one experiment share.
-
-    Attributes:
-        family: The family that morphs.
-        base: Permuted base parameters by name.
-        train: Training examples.
-        val: Validation examples, for the curve and the collapse check only.
-        task: Losses and scores.
-        params: The section `train`.
-    """
-
-    family: Family
-    base: Mapping[str, Tensor]
-    train: Split
-    val: Split
-    task: Task
-    params: TrainParams
-    _targets: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-    _skeletons: dict[int, nn.Module] = field(default_factory=dict)
-
-    def target(self, width: int) -> dict[str, Tensor]:
-        """Resampled base weights, the target of the reconstruction.
-
-        Args:
-            width: Base width h, channels.
-
-        Returns:
-            Generated tensors by name.
-        """
-        if width not in self._targets:
-            self._targets[width] = interpolate_weights(self.base, self.family, width)
-        return self._targets[width]
-
-    def skeleton(self, width: int) -> nn.Module:
-        """The architecture of a width, made once.
-
-        Args:
-            width: Base width h, channels.
-
-        Returns:
-            A module on the meta device.
-        """
-        if width not in self._skeletons:
-            self._skeletons[width] = self.family.skeleton(width)
-        return self._skeletons[width]
-
-    def complete(self, generated: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Add the tensors that are not generated.
-
-        Args:
-            generated: Tensors by name.
-
-        Returns:
-            All parameters by name.
-        """
-        return {**self.base, **generated}
-
-    @cached_property
-    def teacher_outputs(self) -> Tensor:
-        """Outputs of the base network on the training examples.
-
-        Returns:
-            Shape (n, ...), without gradients.
-        """
-        network = self.skeleton(self.family.base_width)
-        with torch.no_grad():
-            parts = [
-                functional_call(network, dict(self.base), (x,))
-                for x in self.train.inputs.split(1000)
-            ]
-        return torch.cat(parts)
-
-    @cached_property
-    def bypass_floor(self) -> float:
-        """Validation accuracy with all generated tensors at zero.
-
-        Returns:
-            A fraction, 0 to 1.
-        """
-        width = self.family.base_width
-        weights = bypass_weights(self.base, self.family.generated)
-        return evaluate(self.skeleton(width), weights, self.val, self.task).accuracy
-
-
 class Trainer:
     """The state of one run: INR, its average, optimiser, randomness, position and history."""
 
-    def __init__(self, problem: Problem, seed: int) -> None:
+    def __init__(self, problem: Problem, seed: int, team: Team = ALONE) -> None:
         """Start a run from scratch.
 
         Args:
             problem: What to train on.
             seed: Seed of initial weights, widths, batches and noise.
+            team: The processes that share the work.
         """
+        team.check_batch(problem.params.task.batch_size)
         self.problem = problem
         self.seed = seed
+        self.team = team
         self.random = torch.Generator().manual_seed(seed)
-        settings = problem.params.model_dump(include={"encoding", "network"})
+        settings = problem.params.model_dump(include={"coordinates", "encoding", "network"})
         self.inr = WeightGenerator(problem.family, settings, self.random)
         self.inr.calibrate(problem.base)
         self.average = copy.deepcopy(self.inr)
@@ -194,17 +106,23 @@ class Trainer:
         return params.warm_start if self.phase == "warm" else params.task
 
     def _advance(self, total: int) -> None:
-        params, phase = self.problem.params, self._phase_params()
+        problem, phase = self.problem, self._phase_params()
+        params = problem.params
         rate = rate_at(self.step, total, phase.lr, phase.schedule)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad()
         if self.phase == "warm":
-            self._backward(self._warm_terms(self._draw_width()), {"reconstruction": 1.0})
+            with problem.precision():
+                terms = self._warm_terms(self._draw_width())
+            self._backward(terms, {"reconstruction": 1.0})
         else:
             weights = loss_weights(params.losses, self.step / total)
             for _ in range(params.task.widths_per_step):
-                self._backward(self._task_terms(self._draw_width(), weights), weights)
+                with problem.precision():
+                    terms = self._task_terms(self._draw_width(), weights)
+                self._backward(terms, weights)
+        self.team.average_gradients(self.inr.parameters())
         nn.utils.clip_grad_norm_(self.inr.parameters(), params.clip_norm)
         self.optimiser.step()
         self.step += 1
@@ -217,7 +135,8 @@ class Trainer:
         return widths[int(torch.randint(len(widths), (), generator=self.random))]
 
     def _generate(self, width: int) -> dict[str, Tensor]:
-        noise = self.problem.params.noise
+        params = self.problem.params
+        noise = params.warm_start.noise if self.phase == "warm" else params.noise
         return self.inr.weights(width, noise=noise, generator=self.random, first_exact=False)
 
     def _warm_terms(self, width: int) -> LossTerms:
@@ -228,17 +147,17 @@ class Trainer:
         problem, params = self.problem, self.problem.params
         batch = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
         weights = self._generate(width)
-        outputs = functional_call(
-            problem.skeleton(width), problem.complete(weights), (problem.train.inputs[batch],)
-        )
+        rows = self.team.share(problem.train.rows(batch, self.random))
+        inputs, targets = problem.train.take(rows)
+        outputs = apply_part(
+            problem.skeleton(width), problem.complete(weights), inputs, problem.train.part
+        ).float()
         wanted = {name for name, factor in factors.items() if factor > 0}
         task = problem.task
         return LossTerms(
-            task=task.loss(outputs, problem.train.targets[batch]) if "task" in wanted else None,
+            task=task.loss(outputs, targets) if "task" in wanted else None,
             distillation=(
-                task.distillation(
-                    outputs, problem.teacher_outputs[batch], params.losses.temperature
-                )
+                task.distillation(outputs, problem.teacher_outputs[rows], params.losses.temperature)
                 if "distillation" in wanted
                 else None
             ),
@@ -266,7 +185,7 @@ class Trainer:
         if not (self.step % params.log_every == 0 or self.step == total or validating):
             return
         steps = self.sums.pop("steps")
-        means = {name: value / steps for name, value in self.sums.items()}
+        means = self.team.mean({name: value / steps for name, value in self.sums.items()})
         self.sums = {}
         row: dict[str, Any] = {"seed": self.seed, "phase": self.phase, "step": self.step}
         row |= means | {"lr": rate}
@@ -281,7 +200,13 @@ class Trainer:
         for width in problem.params.probe_widths:
             with torch.no_grad():
                 weights = problem.complete(self.average.weights(width))
-            score = evaluate(problem.skeleton(width), weights, problem.val, problem.task)
+            score = evaluate(
+                problem.skeleton(width),
+                weights,
+                problem.val,
+                problem.task,
+                part=problem.train.part,
+            )
             accuracies[width] = score.accuracy
         if strict:
             where = f"train seed {self.seed}, task step {self.step}"

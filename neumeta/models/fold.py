@@ -1,7 +1,12 @@
 """Fold BatchNorm into the layer before it, so that only weights and biases are left."""
 
 import copy
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
+from jaxtyping import config
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
@@ -30,7 +35,9 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
         return network
     folded = copy.deepcopy(network).eval()
     layers = dict(folded.named_modules())
-    for node in fx.symbolic_trace(folded).graph.nodes:
+    with _unchecked_shapes():
+        graph = fx.symbolic_trace(folded, _defaults(folded)).graph
+    for node in graph.nodes:
         if node.op != "call_module" or not isinstance(norm := layers[node.target], _NORMS):
             continue
         before = node.args[0]
@@ -47,3 +54,20 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
         folded.set_submodule(before.target, fused)
         folded.set_submodule(node.target, nn.Identity())
     return folded
+
+
+@contextmanager
+def _unchecked_shapes() -> Iterator[None]:
+    """Tracing passes stand-ins for tensors, which have no shape to check."""
+    before = config.jaxtyping_disable
+    config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        config.update("jaxtyping_disable", before)
+
+
+def _defaults(network: nn.Module) -> dict[str, Any]:
+    """Optional arguments of `forward`, which stay at their defaults while tracing."""
+    found = inspect.signature(network.forward).parameters.values()
+    return {p.name: p.default for p in found if p.default is not inspect.Parameter.empty}

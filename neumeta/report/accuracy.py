@@ -1,21 +1,19 @@
 """The figures of accuracy against width and against size."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from neumeta.report.methods import Method, describe
+from neumeta.report.curves import Against, draw_method, handles
+from neumeta.report.methods import first_figure
 from neumeta.report.palette import light
-from neumeta.report.style import accuracy_axis, accuracy_height, look, new_figure, to_svg
-from neumeta.report.tables import Point, Statistics, all_points, all_widths, measured
+from neumeta.report.style import accuracy_axis, look, new_figure, to_svg
+from neumeta.report.tables import Statistics, all_points, all_widths, measured
 from neumeta.report.wording import count
 
-Against = Literal["width", "params"]
-_FEW = 12  # points that always get marks
+_LINEAR_BELOW = 5  # sizes that differ by less than this factor get a linear axis
 
 
 class Drawing(NamedTuple):
@@ -35,7 +33,7 @@ class Drawing(NamedTuple):
 
 
 def accuracy_figure(stats: Statistics, against: Against, narrow: bool = False) -> Drawing:
-    """Draw all methods: the mean as a line, a band from the worst to the best seed.
+    """Draw the main methods: the mean as a line, a band from the worst to the best seed.
 
     Args:
         stats: What `statistics` returns.
@@ -45,7 +43,8 @@ def accuracy_figure(stats: Statistics, against: Against, narrow: bool = False) -
     Returns:
         The figure.
     """
-    methods = [method for method in describe(stats) if measured(stats, method.name)]
+    methods = [method for method in first_figure(stats) if measured(stats, method.name)]
+    stats = {method.name: stats[method.name] for method in methods} or stats
     columns = 2 if narrow else 4
     rows = -(-(len(methods) + 3) // columns)
     with look():
@@ -54,12 +53,12 @@ def accuracy_figure(stats: Statistics, against: Against, narrow: bool = False) -
         if against == "width":
             _shade_seen(axes, stats)
         for place, method in enumerate(methods):
-            _draw_method(axes, measured(stats, method.name), method, against, place)
+            draw_method(axes, measured(stats, method.name), method, against, place)
         _finish_x(axes, stats, against, narrow)
         accuracy_axis(axes, [v for p in all_points(stats) for v in (p.mean, p.low, p.high)])
         axes.set_ylabel("test accuracy (log error scale)")
         figure.legend(
-            handles=_handles(methods, stats, against),
+            handles=handles(methods, stats, against),
             loc="outside lower left",
             ncols=columns,
             handlelength=2.2 if narrow else 2.6,
@@ -105,63 +104,6 @@ def _runs(seen: list[int], every: list[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _draw_method(
-    axes: Axes, points: list[Point], method: Method, against: Against, place: int
-) -> None:
-    x = [float(getattr(point, against)) for point in points]
-    y = accuracy_height([point.mean for point in points])
-    order = 3 + (10 if method.strong else 0) - 0.1 * place
-    if method.name == "base":
-        axes.axhline(y[0], **_line(method) | {"linewidth": 1}, zorder=2)
-    elif len(points) > 1:
-        axes.fill_between(
-            x,
-            accuracy_height([point.low for point in points]),
-            accuracy_height([point.high for point in points]),
-            color=light(method.colour),
-            alpha=0.16,
-            linewidth=0,
-            zorder=order - 1,
-        )
-        axes.plot(x, y, **_line(method), zorder=order)
-    for seen in (True, False) if _marked(method, points, against) else ():
-        chosen = [place for place, point in enumerate(points) if point.seen is seen]
-        if chosen:
-            style = _marker(method, seen)
-            axes.plot([x[i] for i in chosen], y[chosen], **style, zorder=order + 0.05)
-
-
-def _marked(method: Method, points: list[Point], against: Against) -> bool:
-    """Marks at every width would crowd the thin lines of the width figure."""
-    return method.strong or against == "params" or len(points) <= _FEW
-
-
-def _line(method: Method) -> dict[str, Any]:
-    style: dict[str, Any] = {
-        "color": light(method.colour),
-        "linewidth": 2.4 if method.name == "neumeta" else 1.8 if method.strong else 1.5,
-        "solid_capstyle": "round",
-    }
-    if method.dash:
-        style |= {"dashes": method.dash}
-    return style
-
-
-def _marker(method: Method, seen: bool) -> dict[str, Any]:
-    """Filled where the width was trained; hollow (a diamond for the main curve) where not."""
-    colour = light(method.colour)
-    size = 11 if method.name == "base" else 6 if method.strong else 4.5
-    shape = "d" if method.name == "neumeta" and not seen else method.marker
-    return {
-        "linestyle": "none",
-        "marker": shape,
-        "markersize": size + (2 if shape == "d" and method.strong else 0),
-        "markerfacecolor": colour if seen else light("paper"),
-        "markeredgecolor": colour,
-        "markeredgewidth": 1.4,
-    }
-
-
 def _finish_x(axes: Axes, stats: Statistics, against: Against, narrow: bool) -> None:
     if against == "width":
         axes.set_xlabel("base width h (channels)")
@@ -169,27 +111,18 @@ def _finish_x(axes: Axes, stats: Statistics, against: Against, narrow: bool) -> 
             MaxNLocator(8 if narrow else 15, steps=[1, 2, 4, 5, 10], integer=True)
         )
         return
-    axes.set_xscale("log")
-    axes.set_xlabel("parameters of the whole network (log scale)")
+    axes.grid(axis="x")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     sizes = [point.params for point in all_points(stats)]
     low, high = min(sizes), max(sizes)
+    if high < _LINEAR_BELOW * low:
+        axes.set_xlabel("parameters of the whole network")
+        axes.xaxis.set_major_locator(MaxNLocator(4 if narrow else 8, steps=[1, 2, 5, 10]))
+        return
+    axes.set_xscale("log")
+    axes.set_xlabel("parameters of the whole network (log scale)")
     steps = (1, 3) if narrow else (1, 2, 5)
     marks = [s * 10.0**e for e in range(13) for s in steps]
     axes.xaxis.set_major_locator(FixedLocator([m for m in marks if low * 0.9 <= m <= high * 1.1]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
-    axes.grid(axis="x")
-
-
-def _handles(methods: list[Method], stats: Statistics, against: Against) -> list[Line2D | Patch]:
-    handles: list[Line2D | Patch] = []
-    for method in methods:
-        style = _marker(method, True) | {"linestyle": "-"} | _line(method)
-        if not _marked(method, measured(stats, method.name), against):
-            style |= {"marker": ""}
-        handles.append(Line2D([], [], label=method.label, **style))
-    plain = Method("", "", "", "muted", "o")
-    for seen, label in ((True, "filled: trained width"), (False, "hollow: not trained")):
-        handles.append(Line2D([], [], label=label, **_marker(plain, seen)))
-    handles.append(Patch(color=light("muted"), alpha=0.25, label="worst to best seed"))
-    return handles

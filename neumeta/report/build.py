@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from neumeta.report.accuracy import Drawing, accuracy_figure
+from neumeta.report.drops import drop_figure
 from neumeta.report.facts import Facts
 from neumeta.report.losses import losses_figure
 from neumeta.report.page import render_page
+from neumeta.report.peers import peers_figure
 from neumeta.report.summary import summary
 from neumeta.report.tables import curve_csv, metrics, sort_results, statistics
 from neumeta.report.variation import variation_figure
@@ -39,6 +41,8 @@ def build_report(facts: Facts) -> Report:
     drawings = {
         "width": (accuracy_figure(stats, "width"), accuracy_figure(stats, "width", narrow=True)),
         "params": (accuracy_figure(stats, "params"), accuracy_figure(stats, "params", narrow=True)),
+        "drop": _plain(drop_figure, facts),
+        "peers": _plain(peers_figure, stats),
         "variation": _plain(variation_figure, facts.variation),
         "losses": _plain(losses_figure, facts.base_history, facts.train_history),
     }
@@ -49,6 +53,7 @@ def build_report(facts: Facts) -> Report:
         "metrics.json": _json(metrics(facts)),
         "accuracy_vs_width.svg": drawings["width"][0].svg,
         "accuracy_vs_params.svg": drawings["params"][0].svg,
+        "drop_from_base.svg": drawings["drop"][0].svg,
         "variation.svg": drawings["variation"][0].svg,
         "losses.svg": drawings["losses"][0].svg,
         "index.html": render_page(facts, drawings, csv),

@@ -98,11 +98,15 @@ class Inr:
         path: Where the first one lies, as text to show.
         values: Number of values in that file.
         bytes: Size of that file.
+        params: Parameters of the INR itself, among those values.
+        frozen: Values of the base network that the INR does not make, among them too.
     """
 
     path: str
     values: int
     bytes: int
+    params: int
+    frozen: int
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ class Facts:
         params: The experiment's whole section of params.yaml.
         revision: Git revision, or None where there is no repository.
         inr: The stored INR, or None where it was not given.
+        ablations: Accuracy by table, row, seed and width; empty where nothing was ablated.
     """
 
     experiment: str
@@ -132,3 +137,4 @@ class Facts:
     params: Mapping[str, Any] = field(default_factory=dict)
     revision: str | None = None
     inr: Inr | None = None
+    ablations: pd.DataFrame = field(default_factory=pd.DataFrame)

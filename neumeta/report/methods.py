@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
+
+Group = Literal["main", "variant", "pruned", "finetuned"]
+ONE_FIGURE = 9  # more curves than these are spread over two figures
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,7 @@ class Method:
         marker: A matplotlib marker; never the only mark that tells methods apart.
         dash: On and off lengths in points; empty for a solid line.
         strong: Whether this is a main curve (thick, a marker at every width).
+        group: `main` is in the first figure always; the others make room where there are many.
     """
 
     name: str
@@ -25,6 +30,36 @@ class Method:
     marker: str
     dash: tuple[float, ...] = ()
     strong: bool = False
+    group: Group = "main"
+
+
+_SHORT = (2.0, 2.0)  # dashes of a pruned network
+_LONG = (9.0, 3.0)  # dashes of a fine-tuned one
+
+
+def _criterion(key: str, label: str, rule: str, colour: str, markers: str) -> tuple[Method, Method]:
+    """One pruning criterion, without and with fine-tuning, in one colour."""
+    known = key == "l1"  # the criterion that every experiment has
+    return (
+        Method(
+            f"pruned-{key}",
+            f"Pruned ({label})",
+            f"The base network with {rule} removed; no training.",
+            colour,
+            markers[0],
+            _SHORT,
+            group="main" if known else "pruned",
+        ),
+        Method(
+            f"pruned-{key}-finetuned",
+            f"Pruned ({label}), fine-tuned",
+            "The same pruned network, trained further at its width.",
+            colour,
+            markers[1],
+            _LONG,
+            group="main" if known else "finetuned",
+        ),
+    )
 
 
 _KNOWN = (
@@ -43,6 +78,7 @@ _KNOWN = (
         "sky",
         "o",
         (5.0, 2.0),
+        group="variant",
     ),
     Method(
         "individual",
@@ -53,12 +89,37 @@ _KNOWN = (
         strong=True,
     ),
     Method(
+        "individual-distilled",
+        "Individual, distilled",
+        "A separate network for each width, trained on the answers of the base network too.",
+        "gold",
+        "s",
+        (5.0, 2.0),
+        group="variant",
+    ),
+    Method(
         "base",
         "Base network",
         "The trained network at full width that the INR starts from.",
         "ink",
         "*",
         (1.0, 2.5),
+    ),
+    Method(
+        "slimmable",
+        "Slimmable",
+        "One set of weights for all widths, each using the first channels, trained jointly.",
+        "rose",
+        "P",
+        (12.0, 3.0),
+    ),
+    Method(
+        "integral",
+        "Integral network",
+        "Weights as a trained continuous function along the channels, sampled at each width.",
+        "teal",
+        "h",
+        (6.0, 2.0, 1.0, 2.0),
     ),
     Method(
         "interpolated",
@@ -68,21 +129,14 @@ _KNOWN = (
         "^",
         (8.0, 2.0, 2.0, 2.0),
     ),
-    Method(
-        "pruned-l1",
-        "Pruned (L1)",
-        "The base network with its channels of smallest L1 norm removed; no training.",
-        "olive",
-        "v",
-        (2.0, 2.0),
+    *_criterion("random", "random", "channels chosen at random", "olive", "<>"),
+    *_criterion("l1", "L1", "its channels of smallest L1 norm", "green", "vD"),
+    *_criterion("l2", "L2", "its channels of smallest L2 norm", "indigo", "Xd"),
+    *_criterion(
+        "taylor", "Taylor", "the channels whose removal changes the loss least", "brown", "ph"
     ),
-    Method(
-        "pruned-l1-finetuned",
-        "Pruned (L1), fine-tuned",
-        "The same pruned network, trained further at its width.",
-        "green",
-        "D",
-        (9.0, 3.0),
+    *_criterion(
+        "hessian", "Hessian", "the channels of least importance to second order", "red", "8H"
     ),
     Method(
         "bypass",
@@ -126,3 +180,18 @@ def describe(names: Iterable[str]) -> list[Method]:
         for place, name in enumerate(unknown)
     ]
     return known + spare
+
+
+def first_figure(names: Iterable[str]) -> list[Method]:
+    """Choose the methods of the first figure, so that it stays readable.
+
+    Args:
+        names: Method names of the table.
+
+    Returns:
+        All of them up to `ONE_FIGURE`; beyond that the main ones and those without a description.
+    """
+    methods = describe(names)
+    if len(methods) <= ONE_FIGURE:
+        return methods
+    return [method for method in methods if method.group == "main"]

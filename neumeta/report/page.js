@@ -48,7 +48,7 @@
     if (source !== range) range.value = place;
     if (source !== number) number.value = entry.width;
     range.setAttribute("aria-valuetext", "width " + entry.width);
-    for (const field of ["width", "params", "share", "macs"]) set(chosen, field, entry[field]);
+    for (const field of ["width", "params", "share", "macs", "kept"]) set(chosen, field, entry[field]);
     const badge = chosen.querySelector(".badge");
     badge.textContent = entry.seen ? "trained width" : "not trained";
     badge.dataset.seen = String(entry.seen);

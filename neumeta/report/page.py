@@ -1,8 +1,7 @@
 """The report page: one HTML file that needs nothing else."""
 
 import base64
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -10,20 +9,17 @@ import jinja2
 from markupsafe import Markup
 
 from neumeta.report import wording
+from neumeta.report.ablations import ablations
 from neumeta.report.accuracy import Drawing
+from neumeta.report.drops import DropTable, drop_table, signed
 from neumeta.report.facts import Facts
-from neumeta.report.methods import Method, describe
+from neumeta.report.methods import Method, describe, first_figure
 from neumeta.report.palette import css_variables
+from neumeta.report.rows import seeds, width_entry
+from neumeta.report.sizes import base_params, base_width, kept, sizes
 from neumeta.report.style import inline
 from neumeta.report.summary import headline, key_figures
-from neumeta.report.tables import (
-    Point,
-    Statistics,
-    all_points,
-    all_widths,
-    measured,
-    statistics,
-)
+from neumeta.report.tables import Statistics, all_widths, measured, statistics
 
 
 def render_page(facts: Facts, drawings: Mapping[str, tuple[Drawing, Drawing]], csv: str) -> str:
@@ -31,16 +27,16 @@ def render_page(facts: Facts, drawings: Mapping[str, tuple[Drawing, Drawing]], c
 
     Args:
         facts: The inputs of the report.
-        drawings: Per figure name (`width`, `params`, `variation`, `losses`), wide and narrow.
+        drawings: Per figure name, wide and narrow; an empty picture is left out.
         csv: The result table, embedded as a download.
 
     Returns:
         HTML.
     """
     stats = statistics(facts.results)
-    methods = describe(stats)
-    digits = wording.digits_for(facts.dataset.test_size)
-    widths = [_width_entry(stats, methods, width, digits) for width in all_widths(stats)]
+    methods, digits = describe(stats), wording.digits_for(facts.dataset.test_size)
+    full = base_width(stats, facts)
+    first = {method.name for method in first_figure(stats)}
     text = facts.params.get("report") or {}
     return template("page.html.j2").render(
         facts=facts,
@@ -55,17 +51,26 @@ def render_page(facts: Facts, drawings: Mapping[str, tuple[Drawing, Drawing]], c
                 "places": [_places(wide), _places(narrow)],
             }
             for name, (wide, narrow) in drawings.items()
+            if wide.svg
         },
         methods=[
-            {"method": m, "swatch": Markup(_swatch(m)), "seeds": _seeds(stats[m.name].values())}
+            {
+                "method": m,
+                "swatch": Markup(_swatch(m)),
+                "seeds": seeds(stats[m.name].values()),
+            }
             for m in methods
         ],
-        widths=widths,
+        first=first,
+        widths=[width_entry(stats, methods, w, digits, full) for w in all_widths(stats)],
         chosen=_default_place(stats),
+        drops=_drops(drop_table(facts), first, digits, full),
+        ablations=ablations(facts),
+        sizes=sizes(facts, stats),
         noise=_noise(stats, facts),
         csv_link="data:text/csv;base64," + base64.b64encode(csv.encode()).decode(),
         example_width=_example_width(stats),
-        base_params=_base_params(stats),
+        base_params=base_params(stats),
         total_seconds=sum(run.seconds for run in facts.runs),
         script=Markup(read_text("page.js")),
     )
@@ -111,73 +116,37 @@ def read_text(name: str) -> str:
     return resources.files("neumeta.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _width_entry(
-    stats: Statistics, methods: list[Method], width: int, digits: int
-) -> dict[str, Any]:
-    """All methods at one width, as text: the page's table and its picker both show this."""
-    here = {name: points[width] for name, points in stats.items() if width in points}
-    first = next(iter(here.values()))
-    full = _base_params(stats)
+def _drops(
+    table: DropTable | None, first: set[str], digits: int, full: int | None
+) -> dict[str, Any] | None:
+    """The drops as text: main methods and the others apart, published numbers last."""
+    if table is None:
+        return None
+    rows: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for method, drops in table.rows:
+        numbers = [drop.n for drop in drops.values()]
+        low, high = min(numbers), max(numbers)
+        cells = [
+            (signed(drops[w].mean, digits), signed(drops[w].std, digits) if drops[w].n > 1 else "")
+            if w in drops
+            else None
+            for w in table.widths
+        ]
+        number = f"{low}" if low == high else f"{low} to {high}"
+        row = {"swatch": Markup(_swatch(method)), "label": method.label, "n": number}
+        ours = method.name == "neumeta"
+        rows[method.name in first].append({**row, "ours": ours, "cells": cells})
+    lost = [table.published_drop(width) for width in table.widths]
     return {
-        "width": width,
-        "seen": any(point.seen for point in here.values()),
-        "params": wording.whole(first.params),
-        "macs": wording.whole(first.macs),
-        "params_value": _plain(first.params),
-        "macs_value": _plain(first.macs),
-        "share": wording.percent(first.params / full if full > 0 else None),
-        "cells": [
-            _cell(method, here[method.name], first, digits)
-            if method.name in here
-            else _missing(method, list(stats[method.name]))
-            for method in methods
-        ],
+        "widths": [(w, kept(w, full).replace(".0", ""), w in table.seen) for w in table.widths],
+        "base": wording.percent(table.base, digits),
+        "main": rows[True],
+        "further": rows[False],
+        "published": [wording.DASH if d is None else signed(d, 2) for d in lost],
+        "accuracies": [wording.percent(table.published.get(w), 2) for w in table.widths],
+        "published_base": wording.percent(table.published_base, 2),
+        "any_published": bool(table.published),
     }
-
-
-def _cell(method: Method, point: Point, first: Point, digits: int) -> dict[str, Any]:
-    spread = f"{100 * point.std:.{digits}f}" if math.isfinite(point.std) else ""
-    low, high = f"{100 * point.low:.{digits}f}", f"{100 * point.high:.{digits}f}"
-    return {
-        "method": method.name,
-        "label": method.label,
-        "accuracy": wording.percent(point.mean, digits),
-        "value": _plain(point.mean),
-        "spread": spread,
-        "range": f"{low} to {high}" if point.n > 1 else "",
-        "n": point.n,
-        "loss": f"{point.loss:.3f}" if math.isfinite(point.loss) else wording.DASH,
-        "params": wording.whole(point.params),
-        "macs": wording.whole(point.macs),
-        "other_params": point.params != first.params,
-        "note": "" if point.n else "no finite accuracy",
-    }
-
-
-def _missing(method: Method, widths: list[int]) -> dict[str, Any]:
-    listed = ", ".join(map(str, widths[:8])) + (", …" if len(widths) > 8 else "")
-    dashes = dict.fromkeys(("accuracy", "loss", "params", "macs"), wording.DASH)
-    return {
-        **dashes,
-        "method": method.name,
-        "label": method.label,
-        "value": None,
-        "spread": "",
-        "range": "",
-        "n": 0,
-        "other_params": False,
-        "note": f"only at {'width' if len(widths) == 1 else 'widths'} {listed}",
-    }
-
-
-def _base_params(stats: Statistics) -> float:
-    """Parameters of the base network, or of the largest network where there is none."""
-    base = list(stats.get("base", {}).values()) or all_points(stats)
-    return max(point.params for point in base)
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _places(drawing: Drawing) -> dict[str, Any]:
@@ -186,12 +155,6 @@ def _places(drawing: Drawing) -> dict[str, Any]:
         "top": drawing.top,
         "bottom": drawing.bottom,
     }
-
-
-def _seeds(points: Iterable[Point]) -> str:
-    numbers = [point.n for point in points]
-    low, high = min(numbers), max(numbers)
-    return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
 def _noise(stats: Statistics, facts: Facts) -> str:

@@ -34,6 +34,8 @@ PALETTE: dict[str, Shade] = {
     "indigo": Shade("#4b45c4", "#a5a2ff"),
     "brown": Shade("#7a4a1e", "#d6a878"),
     "teal": Shade("#00707a", "#4fd0da"),
+    "gold": Shade("#a06800", "#f2c063"),
+    "red": Shade("#d0202e", "#ff8080"),
 }
 
 

@@ -26,6 +26,16 @@ TRAIN_COLUMNS = (
     "lr",
     "val_accuracy",
 )
+ABLATION_COLUMNS = (
+    "table",
+    "row",
+    "seed",
+    "width",
+    "seen",
+    "accuracy",
+    "inr_params",
+    "collapsed",
+)
 _HEADER_LIMIT = 100_000_000  # bytes: the limit of the safetensors format
 
 
@@ -101,6 +111,35 @@ def read_history(path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
     if missing:
         raise UserError(f"{path}: no column {missing[0]!r}; needed are {','.join(columns)}")
     _numeric(path, frame, [column for column in columns if column != "phase"])
+    return frame
+
+
+def read_ablations(path: str | Path) -> pd.DataFrame:
+    """Read what the ablate stage measured.
+
+    Args:
+        path: An `ablate.csv`; it may hold no row.
+
+    Returns:
+        The table; `seen` and `collapsed` are boolean.
+
+    Raises:
+        UserError: If the file is missing or its columns or values are not those of the table.
+    """
+    try:
+        frame = pd.read_csv(path, dtype="str", keep_default_na=False)
+    except OSError as error:
+        raise UserError(f"{path}: cannot read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not a CSV table: {' '.join(str(error).split())}") from error
+    if tuple(frame.columns) != ABLATION_COLUMNS:
+        allowed = ",".join(ABLATION_COLUMNS)
+        raise UserError(f"{path}: columns are {','.join(frame.columns)}; must be {allowed}")
+    _numeric(path, frame, ("seed", "width", "accuracy", "inr_params"))
+    for column in ("seen", "collapsed"):
+        if not frame[column].isin(["true", "false"]).all():
+            raise UserError(f"{path}: column {column} must hold true or false")
+        frame[column] = frame[column] == "true"
     return frame
 
 
@@ -230,8 +269,18 @@ def read_inr(folder: str | Path) -> Inr | None:
     if not files:
         return None
     header = read_safetensors_header(files[0])
-    shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
-    return Inr(files[0].as_posix(), sum(map(math.prod, shapes)), files[0].stat().st_size)
+    sizes = {n: math.prod(entry["shape"]) for n, entry in header.items() if n != "__metadata__"}
+
+    def total(prefix: str) -> int:
+        return sum(size for name, size in sizes.items() if name.startswith(prefix))
+
+    return Inr(
+        path=files[0].as_posix(),
+        values=total(""),
+        bytes=files[0].stat().st_size,
+        params=total("inr.network."),
+        frozen=total("frozen."),
+    )
 
 
 def _number(path: str | Path, value: Mapping[str, Any], key: str) -> float:

@@ -204,6 +204,11 @@ def metrics(facts: Facts) -> dict[str, Any]:
     found: dict[str, Any] = {"accuracy": {name: part for name, part in accuracy.items() if part}}
     if base := measured(stats, "base"):
         found["base_accuracy"] = _round(base[-1].mean)
+        found["drop_from_base"] = {
+            f"h{point.width}": _round(base[-1].mean - point.mean)
+            for point in measured(stats, "neumeta")
+            if point.width in key_widths(stats)
+        }
     gap = worst_gap(stats)
     if gap is not None:
         found["worst_gap_to_individual"] = {"accuracy": _round(gap.value), "width": gap.width}

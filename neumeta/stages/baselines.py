@@ -1,14 +1,26 @@
-"""Stage baselines: measure everything the INR is compared with."""
+"""Stage baselines: measure everything the INR is compared with; resumable after each network."""
 
 import sys
 from collections.abc import Sequence
 
+from neumeta.baselines.course import Course
+from neumeta.baselines.diary import Diary
 from neumeta.baselines.run import Baselines
 from neumeta.dataset import read_dataset
+from neumeta.files import check_writable
 from neumeta.network_file import read_network
-from neumeta.params import BaselineParams, WidthRange, load_section
+from neumeta.params import (
+    PARAMS_FILE,
+    BaselineParams,
+    ExamplesParams,
+    WidthRange,
+    load_section,
+    load_value,
+    parse,
+)
 from neumeta.results import to_frame, write_results
 from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.state_key import RESUME_ROOT, loaded_code, state_key
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,16 +32,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = stage_parser("baselines", "--experiment", "--dataset", "--permuted", "--out", "--run")
+    names = ("--experiment", "--dataset", "--permuted", "--out", "--record")
+    parser = stage_parser("baselines", *names)
     args = flags(argv, parser)
 
     def body() -> None:
+        check_writable(args.record)
+        section = f"{args.experiment}.train"
         params = load_section(BaselineParams, f"{args.experiment}.baselines")
-        trained = load_section(WidthRange, f"{args.experiment}.train.widths")
-        with recorded("baselines", args.run):
-            weights, family, _ = read_network(args.permuted)
-            comparison = Baselines(weights, family, read_dataset(args.dataset), trained)
-            write_results(args.out, to_frame(comparison.measure(params)))
+        trained = load_section(WidthRange, f"{section}.widths")
+        seen = {key: load_value(f"{section}.{key}") for key in ("precision", "augmentation")}
+        examples = parse(ExamplesParams, seen, PARAMS_FILE, section)
+        base, family, _ = read_network(args.permuted)
+        course = Course(family, base, read_dataset(args.dataset), examples, trained.values())
+        comparison = Baselines(course, params)
+        settings = [part.model_dump(mode="json") for part in (params, trained, examples)]
+        inputs = [args.dataset, args.permuted, *sorted({__file__, *loaded_code()})]
+        root = RESUME_ROOT / args.experiment / "baselines"
+        diary = Diary(root, state_key(settings, inputs))
+        with recorded("baselines", args.record, earlier=diary.seconds):
+            write_results(args.out, to_frame(comparison.measure(diary)))
+        diary.remove()
 
     return guarded("baselines", body)
 

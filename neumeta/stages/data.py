@@ -18,11 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(argv, stage_parser("data", "--dataset", "--out", "--run"))
+    args = flags(argv, stage_parser("data", "--dataset", "--out", "--record"))
 
     def body() -> None:
         params = load_section(DataParams, f"data.{args.dataset}")
-        with recorded("data", args.run):
+        with recorded("data", args.record):
             write_dataset(args.out, load_dataset(args.dataset, params))
 
     return guarded("data", body)

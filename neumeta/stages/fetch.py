@@ -26,13 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = stage_parser("fetch", "--experiment", "--dataset", "--out", "--history", "--run")
+    parser = stage_parser("fetch", "--experiment", "--dataset", "--out", "--history", "--record")
     args = flags(argv, parser)
 
     def body() -> None:
         params = load_section(FetchParams, f"{args.experiment}.fetch")
-        settings = load_section(FamilyParams, f"{args.experiment}.family").model_dump()
-        with recorded("fetch", args.run):
+        settings = load_section(FamilyParams, f"{args.experiment}.family").settings()
+        with recorded("fetch", args.record):
             dataset = read_dataset(args.dataset)
             expected = load_value(f"{args.experiment}.dataset")
             if dataset.name != expected:

@@ -33,27 +33,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     parser = stage_parser(
-        "permute", "--experiment", "--dataset", "--base", "--out", "--report", "--run"
+        "permute", "--experiment", "--dataset", "--base", "--out", "--report", "--record"
     )
     args = flags(argv, parser)
 
     def body() -> None:
         params = load_section(PermuteParams, f"{args.experiment}.permute")
-        with recorded("permute", args.run):
+        with recorded("permute", args.record):
             weights, family, header = read_network(args.base)
+            generator = np.random.default_rng(params.seed)
+            tries = params.perturbations
             orders, groups = find_orders(
-                weights,
-                family.groups,
-                perturbations=params.perturbations,
-                generator=np.random.default_rng(params.seed),
+                weights, family.groups, perturbations=tries, generator=generator
             )
             permuted = apply_orders(weights, family.groups, orders)
+            # Streams stay as they are; only the coordinates of their channels follow an order.
+            streams, _ = find_orders(
+                permuted, family.streams, perturbations=tries, generator=generator
+            )
+            ordered = family.with_stream_orders({n: o.tolist() for n, o in streams.items()})
             inputs = read_dataset(args.dataset).split("val").inputs[:LARGEST_CHECK]
             network = family.skeleton(family.base_width)
             error = function_error(network, weights, permuted, inputs)
             assert_function_preserved(error, params.tolerance)
             saved_orders = {name: order.tolist() for name, order in orders.items()}
-            new_header = {**header, "permuted": True, "orders": saved_orders}
+            new_header = {
+                **header,
+                **ordered.header(),
+                "permuted": True,
+                "orders": saved_orders,
+            }
             write_checkpoint(args.out, permuted, new_header)
             report = {
                 "function_error": error,

@@ -11,6 +11,7 @@ from neumeta.report import Facts, build_report
 from neumeta.report.reading import (
     BASE_COLUMNS,
     TRAIN_COLUMNS,
+    read_ablations,
     read_dataset_facts,
     read_history,
     read_inr,
@@ -33,8 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    compulsory = ("--experiment", "--base-history", "--permute", "--train-history", "--sweep")
-    parser = stage_parser("report", *compulsory, "--baselines", "--dataset", "--out", "--summary")
+    compulsory = ["--experiment", "--base-history", "--permute", "--train-history", "--sweep"]
+    compulsory += ["--baselines", "--ablate", "--dataset", "--out", "--summary"]
+    parser = stage_parser("report", *compulsory)
     parser.add_argument("--inr", help="folder of the INRs, to tell their size")
     parser.add_argument("--runs", nargs="*", default=[], help="*.run.json in pipeline order")
     args = flags(argv, parser)
@@ -52,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             params=section.model_dump(mode="json"),
             revision=git_revision(),
             inr=read_inr(args.inr) if args.inr else None,
+            ablations=read_ablations(args.ablate),
         )
         report = build_report(facts)
         for name, text in report.files.items():

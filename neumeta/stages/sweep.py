@@ -1,15 +1,18 @@
-"""Stage sweep: sample and score every width of every trained INR."""
+"""Stage sweep: sample and score every width of every trained INR; resumable, also in shards."""
 
 import sys
 from collections.abc import Sequence
 
 from neumeta.dataset import read_dataset
 from neumeta.errors import UserError
+from neumeta.files import check_writable
 from neumeta.morph import load
 from neumeta.params import SweepParams, load_section
 from neumeta.results import to_frame, write_results
 from neumeta.stages._main import flags, guarded, recorded, stage_parser
-from neumeta.sweep import inr_files, sweep
+from neumeta.state_key import RESUME_ROOT, loaded_code, state_key
+from neumeta.sweep import inr_files, sweep, sweep_shard, units_of
+from neumeta.sweep_parts import SweepParts, parse_shard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,19 +24,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(
-        argv, stage_parser("sweep", "--experiment", "--dataset", "--inr", "--out", "--run")
+    parser = stage_parser("sweep", "--experiment", "--dataset", "--inr", "--out", "--record")
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="measure share I of N alone, and keep it for the run without this flag, which joins",
     )
+    args = flags(argv, parser)
 
     def body() -> None:
+        shard = None if args.shard is None else parse_shard(args.shard)
+        check_writable(args.record)
         params = load_section(SweepParams, f"{args.experiment}.sweep")
-        with recorded("sweep", args.run):
-            files = inr_files(args.inr)
-            if not files:
-                raise UserError(f"{args.inr}: holds no seed-N.safetensors; run the train stage")
-            dataset = read_dataset(args.dataset)
-            rows = sweep([load(path) for path in files], dataset, params, args.experiment)
+        files = inr_files(args.inr)
+        if not files:
+            raise UserError(f"{args.inr}: holds no seed-N.safetensors; run the train stage")
+        morphs = [load(path) for path in files]
+        dataset = read_dataset(args.dataset)
+        inputs = [args.dataset, *files, *sorted({__file__, *loaded_code()})]
+        key = state_key(params.model_dump(mode="json"), inputs)
+        parts = SweepParts(RESUME_ROOT / args.experiment / "sweep", key)
+        if shard is not None:
+            sweep_shard(morphs, dataset, params, args.experiment, parts, shard)
+            return
+        found = [parts.read(unit) for unit in units_of(morphs, params)]
+        earlier = sum((part.seconds for part in found if part), start=0.0)
+        with recorded("sweep", args.record, earlier=earlier):
+            rows = sweep(morphs, dataset, params, args.experiment, parts)
             write_results(args.out, to_frame(rows))
+        parts.remove()
 
     return guarded("sweep", body)
 

@@ -1,5 +1,6 @@
 """Stage train: train one INR per seed; resumable after any interruption."""
 
+import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -9,13 +10,14 @@ from typing import Any
 from neumeta.dataset import read_dataset
 from neumeta.files import atomic_write_bytes, check_writable, sha256_of
 from neumeta.inr.file import write_inr
+from neumeta.inr.problem import Problem, make_problem
 from neumeta.inr.resume import ResumeFolder, loaded_code, state_key
-from neumeta.inr.train import HISTORY_COLUMNS, Problem, Trainer
+from neumeta.inr.train import HISTORY_COLUMNS, Trainer
 from neumeta.network_file import read_network
+from neumeta.parallel import Team, assembled
 from neumeta.params import TrainParams, load_section
 from neumeta.stages._main import flags, guarded, recorded, stage_parser
 from neumeta.tables import write_table
-from neumeta.tasks import task_named
 
 RESUME_ROOT = Path("data/.resume")
 
@@ -30,53 +32,74 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     parser = stage_parser(
-        "train", "--experiment", "--dataset", "--permuted", "--out", "--history", "--run"
+        "train", "--experiment", "--dataset", "--permuted", "--out", "--history", "--record"
     )
     args = flags(argv, parser)
 
     def body() -> None:
-        check_writable(args.run)
-        params = load_section(TrainParams, f"{args.experiment}.train")
-        base, family, _ = read_network(args.permuted)
-        dataset = read_dataset(args.dataset)
-        for width in (*params.widths.values(), *params.probe_widths):
-            family.check_width(width)
-        inputs = [args.dataset, args.permuted, *loaded_code()]
-        key = state_key(params.model_dump(mode="json"), inputs)
-        resume = ResumeFolder(RESUME_ROOT / args.experiment, key)
-        problem = Problem(
-            family=family,
-            base=base,
-            train=dataset.split("train"),
-            val=dataset.split("val"),
-            task=task_named(dataset.task),
-            params=params,
-        )
-        origin = {
-            "noise": params.noise,
-            "train_widths": list(params.widths.values()),
-            "data_sha256": dataset.content_sha256(),
-            "base_sha256": sha256_of(args.permuted),
-        }
-        diaries = [_train_seed(problem, seed, resume, origin) for seed in params.seeds]
-        with recorded("train", args.run, earlier=sum(diary["seconds"] for diary in diaries)):
-            _publish(params.seeds, resume, Path(args.out))
-            history = [row for diary in diaries for row in diary["history"]]
-            write_table(args.history, HISTORY_COLUMNS, history)
-        resume.remove()
+        with assembled() as team:
+            train(args, team)
 
     return guarded("train", body)
 
 
+def train(args: argparse.Namespace, team: Team) -> None:
+    """Train all seeds; only the leading process of a team writes files.
+
+    Args:
+        args: The flags of the stage.
+        team: The processes that share the work.
+    """
+    check_writable(args.record)
+    params = load_section(TrainParams, f"{args.experiment}.train")
+    base, family, _ = read_network(args.permuted)
+    dataset = read_dataset(args.dataset)
+    for width in (*params.widths.values(), *params.probe_widths):
+        family.check_width(width)
+    inputs = [args.dataset, args.permuted, *loaded_code()]
+    key = state_key(params.model_dump(mode="json"), inputs)
+    resume = ResumeFolder(RESUME_ROOT / args.experiment, key)
+    team.check_batch(params.task.batch_size)
+    problem = make_problem(family, base, dataset, params)
+    origin = {
+        "noise": params.noise,
+        "train_widths": list(params.widths.values()),
+        "data_sha256": dataset.content_sha256(),
+        "base_sha256": sha256_of(args.permuted),
+    }
+    diaries = [_train_seed(problem, seed, resume, origin, team) for seed in params.seeds]
+    if not team.leads:
+        return
+    with recorded("train", args.record, earlier=sum(diary["seconds"] for diary in diaries)):
+        _publish(params.seeds, resume, Path(args.out))
+        history = [row for diary in diaries for row in diary["history"]]
+        write_table(args.history, HISTORY_COLUMNS, history)
+    resume.remove()
+
+
 def _train_seed(
-    problem: Problem, seed: int, resume: ResumeFolder, origin: Mapping[str, Any]
+    problem: Problem,
+    seed: int,
+    resume: ResumeFolder,
+    origin: Mapping[str, Any],
+    team: Team,
 ) -> dict[str, Any]:
     """Train one seed unless it is done; return its loss curve and seconds over all attempts."""
-    if (diary := resume.read_diary(seed)) is not None:
+    diary = resume.read_diary(seed)
+    team.wait()  # nobody writes before everybody has looked
+    if diary is not None:
         return diary
-    trainer = Trainer(problem, seed)
+    trainer = Trainer(problem, seed, team)
     start = time.perf_counter() - resume.restore(trainer)
-    inr = trainer.run(save=lambda t: resume.save(t, time.perf_counter() - start))
+    team.wait()
+
+    def save(state: Trainer) -> None:
+        if team.leads:
+            resume.save(state, time.perf_counter() - start)
+
+    inr = trainer.run(save)
+    if not team.leads:
+        return {}
     write_inr(resume.done_path(seed), inr, problem.base, {**origin, "seed": seed})
     return resume.finish(trainer, time.perf_counter() - start)
 

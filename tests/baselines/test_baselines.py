@@ -3,7 +3,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neumeta.baselines.prune import prune_l1
 from neumeta.interpolate import interpolate_weights, resample
 from neumeta.models.parameters import parameters_of
 from tests.toy import toy_family
@@ -15,29 +14,13 @@ def base() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("width", [2, 3, 4])
 def test_shapes_fit_the_family(width: int) -> None:
-    family = toy_family()
-    for made in (prune_l1(base(), family, width), interpolate_weights(base(), family, width)):
-        assert {name: tuple(value.shape) for name, value in made.items()} == family.shapes(width)
+    made = interpolate_weights(base(), toy_family(), width)
+    assert {n: tuple(value.shape) for n, value in made.items()} == toy_family().shapes(width)
 
 
 def test_nothing_changes_at_the_base_width() -> None:
-    family = toy_family()
-    for made in (prune_l1(base(), family, 4), interpolate_weights(base(), family, 4)):
-        assert all(torch.equal(made[name], value) for name, value in base().items())
-
-
-def test_pruning_keeps_the_function_when_the_cut_channels_are_dead() -> None:
-    """Channels that are zero everywhere are the first to go, and nobody misses them."""
-    family, weights = toy_family(), base()
-    for group in family.groups:
-        for name, axis in group.members:
-            dead = torch.arange(0, weights[name].shape[axis], 2)
-            weights[name].index_fill_(axis, dead, 0.0)
-    small, large = family.build(2), family.build(4)
-    small.load_state_dict(prune_l1(weights, family, 2))
-    large.load_state_dict(weights)
-    inputs = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(small(inputs), large(inputs))
+    made = interpolate_weights(base(), toy_family(), 4)
+    assert all(torch.equal(made[name], value) for name, value in base().items())
 
 
 def test_resampling_by_hand() -> None:

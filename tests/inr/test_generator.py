@@ -6,15 +6,18 @@ from torch import nn
 
 from neumeta.coordinates import Bucket, normalised
 from neumeta.inr.generator import WeightGenerator
+from neumeta.models.family import Family, make_family
 from neumeta.models.parameters import parameters_of
-from tests.toy import toy_family
+from tests.toy import toy_dataset, toy_family
 
 ENCODING = {"identity_octaves": 2, "index_octaves": 3, "size_octaves": 1}
+COORDINATES = {"jitter": "weight", "origin": "edge", "size": "raw"}
 NETWORK = {"layers": 3, "hidden": 16, "residual": True, "residual_scale": 0.1}
 
 
 def make(arrangement: str, **changes: object) -> WeightGenerator:
     settings = {
+        "coordinates": COORDINATES,
         "encoding": ENCODING,
         "network": {**NETWORK, **changes, "arrangement": arrangement},
     }
@@ -88,7 +91,7 @@ def test_k_draws_are_the_mean_of_single_draws(monkeypatch: pytest.MonkeyPatch) -
         patch.setattr("neumeta.inr.generator.ROWS_PER_CHUNK", 1)
         patch.setattr("neumeta.inr.generator.normalised", spy)
         chunked = inr.weights(3, noise=0.5, draws=draws, generator=torch.Generator())
-    for bucket in inr.buckets(3):
+    for bucket in inr.grid(3)[0]:
         parts = [values for owner, values in seen if owner is bucket]
         assert [part.shape[1] for part in parts] == [1] * draws
         plain = normalised(bucket, 4.0, noise=0.0, draws=1, generator=None, first_exact=True)
@@ -122,3 +125,42 @@ def test_gradients_reach_every_parameter() -> None:
     inr = make("block")
     sum(weight.square().sum() for weight in inr.weights(3).values()).backward()  # type: ignore[union-attr]
     assert all(value.grad is not None and value.grad.any() for value in inr.parameters())
+
+
+def channelwise(family: Family) -> WeightGenerator:
+    coordinates = {"jitter": "channel", "origin": "centre", "size": "none"}
+    network = {**NETWORK, "arrangement": "block"}
+    settings = {"coordinates": coordinates, "encoding": ENCODING, "network": network}
+    inr = WeightGenerator(family, settings, torch.Generator().manual_seed(0))
+    inr.calibrate(parameters_of(family.build(family.base_width)))
+    return inr
+
+
+def test_without_sizes_a_wider_network_holds_the_narrow_one() -> None:
+    """Centres of 3 cells are every third centre of 9 cells, so the weights there must agree."""
+    spec = {**toy_dataset().input_spec(), "image_shape": [3, 32, 32], "classes": list("abc")}
+    settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
+    settings |= {"base_width": 64, "min_width": 1, "max_width": 64}
+    inr = channelwise(make_family(settings, spec))
+    narrow, wide = inr.weights(3), inr.weights(9)
+    for name, axis in (("layer3.2.conv1.weight", 0), ("layer3.2.conv1.bias", 0)):
+        torch.testing.assert_close(
+            wide[name].index_select(axis, torch.tensor([1, 4, 7])), narrow[name]
+        )
+    columns = wide["layer3.2.conv2.weight"][:, [1, 4, 7]]
+    torch.testing.assert_close(columns * 3, narrow["layer3.2.conv2.weight"])
+
+
+def test_channel_jitter_makes_other_channels_and_not_blurred_ones() -> None:
+    """A channel drawn at a place equals the exact channel of a network that has one there."""
+    inr = channelwise(toy_family())
+    jitter = inr.grid(2)[1]
+
+    moved = torch.zeros(1, jitter.total + 1)
+    moved[0, :2] = torch.tensor([-0.25, 0.25])  # conv1: centres 1/4 and 3/4 move to 1/8 and 7/8
+    jitter.draw = lambda *_: moved  # type: ignore[method-assign]
+    noisy = inr.weights(2, noise=0.5, generator=torch.Generator(), first_exact=False)[
+        "conv1.weight"
+    ]
+    exact = inr.weights(4)["conv1.weight"]  # centres 1/8, 3/8, 5/8, 7/8
+    torch.testing.assert_close(noisy, exact[[0, 3]])

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from neumeta.checkpoint import to_bytes
+from neumeta.inr.problem import Problem, make_problem
 from neumeta.inr.resume import ResumeFolder, loaded_code, state_key
-from neumeta.inr.train import Problem, Trainer
+from neumeta.inr.train import Trainer
 from neumeta.models.parameters import parameters_of
 from neumeta.params import TrainParams, parse
-from neumeta.tasks import Classification
 from tests.stages.commands import command_of
 from tests.toy import ROOT, toy_dataset, toy_family, toy_params, write_toy_params
 
@@ -27,14 +27,8 @@ def toy_problem() -> Problem:
     section["warm_start"]["steps"], section["task"]["steps"] = 20, 20
     section["validate_every"] = 20
     section["losses"]["reconstruction"] = 100.0
-    return Problem(
-        family=family,
-        base=parameters_of(family.initialised(4, seed=0)),
-        train=dataset.split("train"),
-        val=dataset.split("val"),
-        task=Classification(),
-        params=parse(TrainParams, section, "toy", "train"),
-    )
+    params = parse(TrainParams, section, "toy", "train")
+    return make_problem(family, parameters_of(family.initialised(4, seed=0)), dataset, params)
 
 
 def final_bytes(trainer: Trainer) -> bytes:

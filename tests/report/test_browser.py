@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
-from neumeta.report import Report, render_overview
+from neumeta.report import Report, build_report, render_overview
 from neumeta.report.overview import check_summary
+from tests.report.samples import resnet_facts
 from tests.report.test_figures import luminance
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
+PAGES = ("digits-lenet/index.html", "cifar10-resnet20/index.html", "index.html")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless",
@@ -59,6 +61,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits_report: Report) -> P
     (home / "digits-lenet").mkdir()
     for name, text in digits_report.files.items():
         (home / "digits-lenet" / name).write_text(text)
+    (home / "cifar10-resnet20").mkdir()
+    page = build_report(resnet_facts()).files["index.html"]
+    (home / "cifar10-resnet20/index.html").write_text(page)
     entry = json.loads(digits_report.summary)
     check_summary(entry, "here")
     (home / "index.html").write_text(render_overview([entry]))
@@ -185,14 +190,15 @@ def test_without_scripts_everything_but_the_control_is_there(visit: Any) -> None
     assert page.locator(".all tbody tr").count() == 21
 
 
-@pytest.mark.parametrize("name", ["digits-lenet/index.html", "index.html"])
+@pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("width", [375, 768, 1280])
 def test_the_page_never_scrolls_sideways(visit: Any, name: str, width: int) -> None:
     assert visit(name, viewport={"width": width, "height": 812}).overflow() == 0
 
 
-def test_a_phone_gets_figures_with_readable_text(visit: Any) -> None:
-    page = visit(viewport={"width": 375, "height": 812}).page
+@pytest.mark.parametrize("name", PAGES[:2])
+def test_a_phone_gets_figures_with_readable_text(visit: Any, name: str) -> None:
+    page = visit(name, viewport={"width": 375, "height": 812}).page
     assert page.locator("#figure-width .narrow").is_visible()
     assert page.locator("#figure-width .wide").is_hidden()
     smallest = page.evaluate(
@@ -230,8 +236,9 @@ def test_dark_mode_reaches_into_the_figures(visit: Any) -> None:
     assert fills[0] != fills[1]
 
 
-def test_print_hides_controls_and_cuts_no_table(visit: Any) -> None:
-    seen = visit(viewport=A4, color_scheme="dark")
+@pytest.mark.parametrize("name", PAGES[:2])
+def test_print_hides_controls_and_cuts_no_table(visit: Any, name: str) -> None:
+    seen = visit(name, viewport=A4, color_scheme="dark")
     page = seen.page
     assert page.locator(".control").is_visible()
     page.emulate_media(media="print")
@@ -245,6 +252,28 @@ def test_print_hides_controls_and_cuts_no_table(visit: Any) -> None:
     )
     assert widest <= A4["width"]
     assert contrast(seen.style("body", "background-color"), "rgb(255, 255, 255)") < 1.1
+
+
+def test_a_page_of_many_methods_picks_widths_in_silence(visit: Any) -> None:
+    seen = visit(PAGES[1])
+    page = seen.page
+    assert page.locator("#row tbody tr").count() == 19
+    page.fill("#width-number", "16")
+    assert page.inner_text('#chosen [data-field="kept"]').startswith("25.0")
+    assert page.inner_text("#chosen .badge") == "not trained"
+    assert seen.row("slimmable").startswith("Slimmable 87.")
+    assert seen.row("pruned-taylor-finetuned").startswith("Pruned (Taylor), fine-tuned 90.")
+    assert seen.said == []
+
+
+def test_ablations_are_readable_in_both_modes(visit: Any) -> None:
+    for scheme in ("light", "dark"):
+        seen = visit(PAGES[1], color_scheme=scheme)
+        assert seen.page.locator("table.ablation").count() == 2
+        ground = seen.style(".ablation .reference td", "background-color")
+        assert contrast(seen.style(".ablation .reference td", "color"), ground) >= 7
+        small = seen.style(".ablation .delta", "color")
+        assert contrast(small, seen.style("body", "background-color")) >= 4.5
 
 
 def test_the_overview_leads_to_the_report(visit: Any) -> None:

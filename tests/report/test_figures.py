@@ -6,13 +6,16 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from neumeta.report import Variation, VariationGroup
 from neumeta.report.accuracy import accuracy_figure
+from neumeta.report.drops import drop_figure
 from neumeta.report.losses import losses_figure
 from neumeta.report.methods import describe
 from neumeta.report.palette import PALETTE
+from neumeta.report.peers import further_methods, peers_figure
 from neumeta.report.style import accuracy_height, inline
 from neumeta.report.tables import statistics
 from neumeta.report.variation import variation_figure
@@ -20,6 +23,9 @@ from tests.report.samples import (
     VARIATION,
     base_history,
     digits_like,
+    facts_of,
+    resnet_facts,
+    resnet_like,
     result_row,
     table,
     train_history,
@@ -30,6 +36,9 @@ DRAW: dict[str, Callable[[bool], str]] = {
     "params": lambda narrow: accuracy_figure(statistics(digits_like()), "params", narrow).svg,
     "variation": lambda narrow: variation_figure(VARIATION, narrow),
     "losses": lambda narrow: losses_figure(base_history(), train_history(), narrow),
+    "drop": lambda narrow: drop_figure(resnet_facts(), narrow),
+    "peers": lambda narrow: peers_figure(statistics(resnet_like()), narrow),
+    "many": lambda narrow: accuracy_figure(statistics(resnet_like()), "width", narrow).svg,
 }
 
 
@@ -74,10 +83,10 @@ def test_inlined_figures_take_their_colours_from_the_page(name: str) -> None:
 
 
 def test_every_method_is_named_even_an_unknown_one() -> None:
-    names = ["neumeta", "slimmable", "pruned-<taylor>", "$x^2$"]
+    names = ["neumeta", "sliced", "pruned-<taylor>", "$x^2$"]
     rows = [result_row(name, width, 0.9, 0) for name in names for width in (4, 8)]
     text = words(accuracy_figure(statistics(table(rows)), "width").svg)
-    for label in ("NeuMeta", "slimmable", "pruned-<taylor>", "$x^2$"):
+    for label in ("NeuMeta", "sliced", "pruned-<taylor>", "$x^2$"):
         assert label in text
 
 
@@ -166,8 +175,88 @@ def test_methods_differ_by_more_than_colour() -> None:
 
 
 def test_unknown_methods_keep_their_look_and_follow_the_known() -> None:
-    alone = describe(["pruned-taylor", "inn"])
-    among = describe(["pruned-taylor", "neumeta", "inn", "neumeta"])
-    assert [method.name for method in among] == ["neumeta", "inn", "pruned-taylor"]
+    alone = describe(["pruned-magic", "inn"])
+    among = describe(["pruned-magic", "neumeta", "inn", "neumeta"])
+    assert [method.name for method in among] == ["neumeta", "inn", "pruned-magic"]
     assert among[1:] == alone
     assert alone[0].colour != alone[1].colour
+
+
+PEERS = (
+    *("neumeta", "neumeta-noise-free", "individual", "individual-distilled", "base", "bypass"),
+    *("slimmable", "integral", "interpolated"),
+    *(
+        f"pruned-{criterion}{end}"
+        for criterion in ("random", "l1", "l2", "taylor", "hessian")
+        for end in ("", "-finetuned")
+    ),
+)
+
+
+def test_every_peer_has_words_and_a_look_of_its_own() -> None:
+    methods = describe(PEERS)
+    assert len(methods) == len(PEERS) == 19
+    assert len({method.label for method in methods}) == len(methods)
+    assert all(method.label != method.name for method in methods)
+    assert all("without a description" not in method.meaning for method in methods)
+    assert len({(method.colour, method.dash) for method in methods}) == len(methods)
+    colours = {method.name: method.colour for method in methods}
+    for criterion in ("random", "l1", "l2", "taylor", "hessian"):
+        assert colours[f"pruned-{criterion}"] == colours[f"pruned-{criterion}-finetuned"]
+
+
+def test_many_methods_are_spread_over_two_figures() -> None:
+    stats = statistics(resnet_like())
+    first, second = words(drawn("many")), words(drawn("peers"))
+    for label in ("Slimmable", "Integral network", "Pruned (L1), fine-tuned", "Bypass floor"):
+        assert label in first
+    for label in ("Pruned (Taylor)", "Pruned (random), fine-tuned", "NeuMeta, noise-free"):
+        assert label not in first and label in second
+    for title in ("Pruned, no training", "Pruned, then fine-tuned", "Variants"):
+        assert title in second
+    assert len(further_methods(stats)) == 19 - 9
+    # What is measured in one figure or the other is together everything.
+    for method in describe(stats):
+        assert method.label in first or method.label in second
+
+
+def test_few_methods_need_no_second_figure() -> None:
+    stats = statistics(digits_like())
+    assert further_methods(stats) == []
+    assert peers_figure(stats) == ""
+    assert "NeuMeta, noise-free" in words(drawn("width"))
+
+
+def test_a_panel_without_methods_is_left_out() -> None:
+    rows = resnet_like()
+    kept = rows[~rows["method"].str.endswith(("-finetuned", "noise-free", "distilled"))]
+    extra = kept[kept["method"] == "pruned-l2"].assign(method="unknown-method")
+    text = words(peers_figure(statistics(pd.concat([kept, extra]))))
+    assert "Pruned, no training" in text
+    assert "then fine-tuned" not in text and "Variants" not in text
+
+
+def test_sizes_of_one_magnitude_get_round_marks() -> None:
+    text = words(accuracy_figure(statistics(resnet_like()), "params").svg)
+    assert "220k" in text and "270k" in text and "log scale" not in text.split("parameters")[1]
+    assert "parameters of the whole network (log scale)" in words(drawn("params"))
+
+
+def test_the_drop_figure_names_only_curves_inside_it() -> None:
+    text = words(drawn("drop"))
+    assert "NeuMeta, published" in text and "Slimmable" in text
+    assert "Bypass floor" not in text  # 15 points down, out of the picture
+    assert "points below the base" in text
+    plain = words(drop_figure(facts_of(digits_like())))
+    assert "published" not in plain
+
+
+def test_the_drop_figure_without_a_base_says_so() -> None:
+    rows = table([result_row("neumeta", width, 0.9, 0) for width in (4, 8)])
+    assert "no base network measured" in words(drop_figure(facts_of(rows)))
+
+
+def test_published_stars_lie_inside_the_drop_figure() -> None:
+    """The deepest published point, 3.04 below its base, sets the depth of the picture."""
+    text = words(drawn("drop")).split()
+    assert "3" in text[: text.index("NeuMeta")]

@@ -10,7 +10,16 @@ from html.parser import HTMLParser
 import pytest
 
 from neumeta.report import Dataset, Report, build_report
-from tests.report.samples import PARAMS, RUNS, digits_like, facts_of, result_row, table
+from tests.report.samples import (
+    PARAMS,
+    RUNS,
+    digits_like,
+    facts_of,
+    resnet_facts,
+    resnet_like,
+    result_row,
+    table,
+)
 
 
 class Reader(HTMLParser):
@@ -69,6 +78,7 @@ def test_files_are_those_promised(digits_report: Report) -> None:
         "accuracy_vs_width.csv",
         "accuracy_vs_width.svg",
         "curve.csv",
+        "drop_from_base.svg",
         "index.html",
         "losses.svg",
         "metrics.json",
@@ -173,7 +183,7 @@ def test_page_with_little_data() -> None:
 
 
 def test_methods_of_another_size_show_it() -> None:
-    rows = [result_row("neumeta", 8, 0.9, 0), result_row("slimmable", 8, 0.8, 0)]
+    rows = [result_row("neumeta", 8, 0.9, 0), result_row("individual", 8, 0.8, 0)]
     rows[1]["params"] = 99_999
     reader = Reader(build_report(facts_of(table(rows))).files["index.html"])
     assert "99 999 params" in reader.text
@@ -183,3 +193,57 @@ def test_mnist_sized_test_sets_get_two_decimals() -> None:
     dataset = Dataset("mnist", "00", {"test": 10_000})
     report = build_report(facts_of(digits_like(), dataset=dataset))
     assert "98.33\u202f%" in report.files["index.html"]
+
+
+@pytest.fixture(scope="module")
+def resnet() -> Reader:
+    return Reader(build_report(resnet_facts()).files["index.html"])
+
+
+def test_a_resnet_shows_drops_ablations_peers_and_sizes(resnet: Reader) -> None:
+    for text in (
+        "Drop from the base network",
+        "h = 16 25 % kept, not trained",
+        "h = 48 75 % kept",
+        "NeuMeta, published base 92.60 %",
+        "1.28 91.32 %",
+        "Further methods",
+        "Pruned (Hessian), fine-tuned",
+        "Ablations",
+        "Residual connections",
+        "without residual dead generator in 1 of 3 seeds",
+        "253 242 parameters",
+        "34 538 944 MACs",
+        "75.0 % of the morphing channels kept",
+        "of it made by the INR 73 856 27.2 %",
+        "of it kept as trained 197 834 72.8 %",
+        "The INR itself 1 270 000 4.67 times the whole network, 17.2 times the part it makes",
+        "Channels kept",
+    ):
+        assert text in resnet.text, text
+    assert len(resnet.ids) == len(set(resnet.ids))
+    inner = {target[1:] for tag, target in resnet.references if tag == "a" and target[0] == "#"}
+    assert {"drop", "peers", "ablations"} <= inner <= set(resnet.ids)
+    levels = [int(tag[1]) for tag in resnet.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+
+
+def test_all_methods_stand_in_the_picker_and_the_main_ones_in_the_table() -> None:
+    html = build_report(resnet_facts()).files["index.html"]
+    every = set(resnet_like()["method"])
+    assert set(re.findall(r'<tr data-method="([^"]+)"', html)) == every
+    head = html[html.index('<table class="all sortable">') :].split("</thead>")[0]
+    assert "Slimmable" in head and "Taylor" not in head and "noise-free" not in head
+    rows = html[html.index('<table class="all sortable">') :].split("</table>")[0]
+    counts = {line.count("<td") for line in re.split(r"<tr", rows)[2:]}
+    assert counts == {head.count("<th") - 1}
+
+
+def test_sections_without_content_are_absent(reader: Reader) -> None:
+    for text in ("Ablations", "Further methods", "published", "kept as trained"):
+        assert text not in reader.text, text
+    for name in ("ablations", "peers"):
+        assert name not in reader.ids
+    assert "Drop from the base network" in reader.text
+    alone = table([result_row("neumeta", width, 0.9, 0) for width in (4, 8)])
+    assert "Drop" not in Reader(build_report(facts_of(alone)).files["index.html"]).text

@@ -31,7 +31,8 @@ def test_right_files_arrive() -> None:
     assert (dataset.name, dataset.content_sha256, dataset.test_size) == ("digits", "cd" * 32, 540)
     inr = reading.read_inr(HOME / "inr")
     assert inr is not None
-    assert (inr.path, inr.values) == ((HOME / "inr/seed-0.safetensors").as_posix(), 22)
+    assert (inr.path, inr.values) == ((HOME / "inr/seed-0.safetensors").as_posix(), 32)
+    assert (inr.params, inr.frozen) == (17, 7)  # the output scales are neither
     assert inr.bytes == (HOME / "inr/seed-0.safetensors").stat().st_size
     history = reading.read_history(HOME / "train.csv", reading.TRAIN_COLUMNS)
     assert set(history["phase"]) == {"warm", "task"}
@@ -50,6 +51,45 @@ def test_headers_agree_with_the_checkpoint_module(tmp_path: Path) -> None:
     assert (dataset.name, dataset.test_size) == ("toy", 2)
     inr = reading.read_inr(tmp_path)
     assert inr is not None and inr.values == 6
+
+
+def test_size_of_the_inr_is_what_is_trained_of_it(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from neumeta.inr.file import write_inr
+    from neumeta.inr.generator import WeightGenerator, count_inr_params
+    from neumeta.models.parameters import parameters_of
+    from tests.toy import toy_family, toy_params
+
+    family, train = toy_family(), toy_params()["digits-lenet"]["train"]
+    settings = {key: train[key] for key in ("coordinates", "encoding", "network")}
+    inr = WeightGenerator(family, settings, torch.Generator())
+    base = parameters_of(family.initialised(4, seed=0))
+    described = {"noise": 0.5, "seed": 0, "train_widths": [4]}
+    write_inr(tmp_path / "seed-0.safetensors", inr, base, described)
+    found = reading.read_inr(tmp_path)
+    assert found is not None
+    assert found.params == count_inr_params(inr)
+    assert found.frozen == 0
+    assert found.values > found.params
+
+
+def test_ablations_arrive_whatever_their_rows_are_called(tmp_path: Path) -> None:
+    path = tmp_path / "ablate.csv"
+    header = ",".join(reading.ABLATION_COLUMNS)
+    path.write_text(f'{header}\nnull,"None, nan",0,48,true,0.91,12,false\n')
+    frame = reading.read_ablations(path)
+    assert frame.iloc[0].to_dict() == {
+        "table": "null",
+        "row": "None, nan",
+        "seed": 0,
+        "width": 48,
+        "seen": True,
+        "accuracy": 0.91,
+        "inr_params": 12,
+        "collapsed": False,
+    }
+    path.write_text(f"{header}\n")
+    assert len(reading.read_ablations(path)) == 0
 
 
 def test_no_inr_is_no_error(tmp_path: Path) -> None:
@@ -117,6 +157,21 @@ WRONG: list[tuple[str, Break, Callable[[Path], object], str]] = [
         lambda p: p.write_text(p.read_text().splitlines()[0] + "\n"),
         one_table,
         "no result rows",
+    ),
+    ("ablate.csv", Path.unlink, reading.read_ablations, "cannot read"),
+    ("ablate.csv", lambda p: p.write_text(""), reading.read_ablations, "not a CSV table"),
+    ("ablate.csv", lambda p: in_text(p, "seed", "sed"), reading.read_ablations, "columns are"),
+    (
+        "ablate.csv",
+        lambda p: in_text(p, "noise,none,0,64,true", "noise,none,0,wide,true"),
+        reading.read_ablations,
+        "column width",
+    ),
+    (
+        "ablate.csv",
+        lambda p: in_text(p, "noise,none,0,64,true", "noise,none,0,64,yes"),
+        reading.read_ablations,
+        "column seen must hold true or false",
     ),
     (
         "inr/seed-0.safetensors",

@@ -41,6 +41,7 @@ def test_report_and_index_end_to_end(flags: list[str]) -> None:
         "digits-lenet/accuracy_vs_width.csv",
         "digits-lenet/accuracy_vs_width.svg",
         "digits-lenet/curve.csv",
+        "digits-lenet/drop_from_base.svg",
         "digits-lenet/index.html",
         "digits-lenet/losses.svg",
         "digits-lenet/metrics.json",
@@ -66,7 +67,9 @@ def test_inr_and_runs_are_optional(flags: list[str]) -> None:
     assert report.main(short[:place] + short[place + 2 :]) == 0
 
 
-@pytest.mark.parametrize("name", ["sweep.csv", "permute.json", "train.csv", "train.run.json"])
+@pytest.mark.parametrize(
+    "name", ["sweep.csv", "permute.json", "train.csv", "ablate.csv", "train.run.json"]
+)
 def test_a_missing_input_is_one_line_and_leaves_the_old_report(
     flags: list[str], name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -116,6 +116,7 @@ def test_metrics_by_hand() -> None:
     }
     assert found["accuracy"]["base"] == {"h12": 0.985, "mean_seen": 0.985}
     assert found["base_accuracy"] == 0.985
+    assert found["drop_from_base"] == {"h6": 0.485, "h8": 0.065, "h12": 0.015}
     assert found["worst_gap_to_individual"] == {"accuracy": 0.01, "width": 8}
     assert found["inr_seeds"] == 2
     assert found["total_variation"] == {"before": 12000.0, "after": 9000.0, "ratio": 0.75}

@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from tests.toy import ROOT
 
-STAGES = ("data", "fetch", "permute", "train", "sweep", "baselines", "report")
+STAGES = ("data", "fetch", "permute", "train", "sweep", "baselines", "ablate", "report")
 
 
 def command_of(stage: str) -> list[str]:

@@ -1,0 +1,66 @@
+"""Trained interpolation, after integral neural networks.
+
+Source: Solodskikh et al. 2023, "Integral neural networks": weights are a continuous function along
+the channels, given by trainable values at knots and an interpolation between them; every step
+samples it at another number of places. Here the knots are the permuted base weights, one per
+channel, the interpolation is linear as in `neumeta.interpolate`, and the places are those of the
+widths that the INR is trained at. At the base width the knots themselves are the network.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from neumeta.baselines.course import Course
+from neumeta.fit import Batch, descend
+from neumeta.interpolate import Origin, interpolate_weights
+from neumeta.params import IntegralParams
+
+
+def sampled(
+    course: Course, knots: Mapping[str, Tensor], width: int, origin: Origin
+) -> dict[str, Tensor]:
+    """Read the network of one width.
+
+    Args:
+        course: Names the family.
+        knots: All parameters by name at the base width.
+        width: Base width h, channels.
+        origin: Where the channels lie; see `neumeta.interpolate.resample`.
+
+    Returns:
+        All parameters by name.
+    """
+    return {**knots, **interpolate_weights(knots, course.family, width, origin)}
+
+
+def train_integral(
+    course: Course, params: IntegralParams, origin: Origin, *, seed: int, label: str
+) -> dict[str, Tensor]:
+    """Train the knots.
+
+    Args:
+        course: Examples, losses, and the widths to train.
+        params: The section `integral`.
+        origin: See `sampled`.
+        seed: Of the order of the examples, of their views, and of the widths.
+        label: Shown in progress lines.
+
+    Returns:
+        All parameters by name at the base width, for `sampled`.
+    """
+    trained = {name: nn.Parameter(course.base[name].clone()) for name in course.family.generated}
+    knots = {**course.base, **trained}
+    bank = course.bank("generated")
+    generator = torch.Generator().manual_seed(seed)
+
+    def loss(batch: Batch) -> Tensor:
+        place = int(torch.randint(len(course.widths), (), generator=generator))
+        width = course.widths[place]
+        weights = sampled(course, knots, width, origin)
+        outputs = course.outputs(course.skeleton(width), weights, bank, batch.inputs)
+        return course.loss(outputs, batch, bank, params.losses)
+
+    descend(list(trained.values()), bank, params.recipe, loss, generator=generator, label=label)
+    return {name: value.detach() for name, value in knots.items()}

@@ -1,0 +1,146 @@
+"""Weights shared by all widths: slimmable and integral networks."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+import torch
+from torch.func import functional_call
+
+from neumeta.baselines.course import Course
+from neumeta.baselines.integral import sampled, train_integral
+from neumeta.baselines.slimmable import ranked_base, slim, train_slimmable
+from neumeta.params import IntegralParams, SlimmableParams
+from tests.baselines.toy_course import TEACHING, lenet_course, recipe, resnet_course
+
+COURSES = pytest.mark.parametrize("make", [lenet_course, resnet_course], ids=["lenet", "resnet"])
+
+
+def slimmable_params(rescale: bool = False, **changes: float) -> SlimmableParams:
+    return SlimmableParams(
+        seeds=(0,),
+        random_widths=1,
+        temperature=1.0,
+        rescale=rescale,
+        recipe=recipe(**{"steps": 3, **changes}),
+    )
+
+
+def integral_params(losses: Mapping[str, float] = TEACHING, **changes: float) -> IntegralParams:
+    section = {"seeds": (0,), "losses": losses, "recipe": recipe(**{"steps": 3, **changes})}
+    return IntegralParams.model_validate(section)
+
+
+def some_inputs(course: Course) -> torch.Tensor:
+    return course.dataset.split("test").inputs[:6]
+
+
+@COURSES
+def test_ranking_sorts_by_l1_and_keeps_the_function(make: Callable[[], Course]) -> None:
+    course = make()
+    ranked = ranked_base(course)
+    for group in course.family.groups:
+        parts = [ranked[name].movedim(axis, 0) for name, axis in group.members]
+        norms = sum(part.reshape(len(part), -1).abs().sum(1) for part in parts)
+        assert isinstance(norms, torch.Tensor)
+        assert (norms.diff() <= 0).all()
+    network = course.skeleton(course.family.base_width)
+    before, after = (
+        functional_call(network, weights, (some_inputs(course),))
+        for weights in (dict(course.base), ranked)
+    )
+    torch.testing.assert_close(after, before)
+
+
+@COURSES
+@pytest.mark.parametrize("rescale", [False, True])
+def test_smaller_networks_are_prefixes_of_larger_ones(
+    make: Callable[[], Course], rescale: bool
+) -> None:
+    course = make()
+    params = slimmable_params(rescale)
+    shared = train_slimmable(course, params, seed=0, label="slimmable")
+    full = slim(course, shared, course.family.base_width, rescale)
+    assert all(torch.equal(full[name], value) for name, value in shared.items())
+    for width in course.widths:
+        made = slim(course, shared, width, rescale)
+        assert {n: tuple(v.shape) for n, v in made.items()} == course.family.shapes(width)
+        for name, value in made.items():
+            corner = full[name][tuple(slice(0, size) for size in value.shape)]
+            morphs = 1 in course.family.morphing_axes.get(name, ())
+            factor = full[name].shape[1] / value.shape[1] if morphs and rescale else 1.0
+            assert torch.equal(value, corner * factor)
+
+
+@COURSES
+def test_training_moves_what_is_generated_and_nothing_else(make: Callable[[], Course]) -> None:
+    course = make()
+    start = ranked_base(course)
+    shared = train_slimmable(course, slimmable_params(), seed=0, label="slimmable")
+    knots = train_integral(course, integral_params(), "edge", seed=0, label="integral")
+    for made, before in ((shared, start), (knots, course.base)):
+        moved = {name for name, value in made.items() if not torch.equal(value, before[name])}
+        assert moved == set(course.family.generated)
+        assert not any(value.requires_grad for value in made.values())
+
+
+def test_untrained_knots_are_the_base_network() -> None:
+    course = resnet_course()
+    made = sampled(course, course.base, course.family.base_width, "centre")
+    assert all(torch.equal(made[name], value) for name, value in course.base.items())
+
+
+@COURSES
+def test_the_same_seed_gives_the_same_weights(make: Callable[[], Course]) -> None:
+    runs = []
+    for seed in (0, 0, 1):
+        course = make()
+        slimmable = train_slimmable(course, slimmable_params(), seed=seed, label="slimmable")
+        integral = train_integral(course, integral_params(), "edge", seed=seed, label="integral")
+        runs.append([*slimmable.values(), *integral.values()])
+    first, again, other = runs
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_sandwich_trains_smallest_and_largest_in_every_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    course = resnet_course()
+    asked: list[int] = []
+    skeleton = Course.skeleton
+
+    def spy(self: Course, width: int) -> torch.nn.Module:
+        asked.append(width)
+        return skeleton(self, width)
+
+    ranked_base(course)
+    monkeypatch.setattr(Course, "skeleton", spy)
+    monkeypatch.setattr(Course, "shapes", lambda self, h: self.family.shapes(h))
+    train_slimmable(course, slimmable_params(), seed=0, label="slimmable")
+    steps = [asked[start : start + 3] for start in range(0, len(asked), 3)]
+    assert len(steps) == 3
+    assert all(step[:2] == [64, 16] and step[2] in (16, 40, 64) for step in steps)
+
+
+def accuracy(course: Course, width: int, weights: Mapping[str, torch.Tensor]) -> float:
+    split = course.dataset.split("test")
+    outputs = functional_call(course.skeleton(width), dict(weights), (split.inputs,))
+    return float((outputs.argmax(1) == split.targets).float().mean())
+
+
+def test_slimmable_training_helps_every_trained_width() -> None:
+    """From a fresh base, a hundred steps learn the toy task."""
+    course = lenet_course()
+    params = slimmable_params(steps=100, lr=2e-2)
+    shared = train_slimmable(course, params, seed=0, label="slimmable")
+    for width in course.widths:
+        assert accuracy(course, width, slim(course, shared, width, False)) > 0.8, width
+
+
+def test_integral_training_helps_every_trained_width() -> None:
+    course = lenet_course()
+    losses = {"task": 1.0, "distillation": 0.0, "temperature": 1.0}
+    params = integral_params(losses, steps=100, lr=2e-2)
+    knots = train_integral(course, params, "edge", seed=0, label="integral")
+    for width in course.widths:
+        assert accuracy(course, width, sampled(course, knots, width, "edge")) > 0.8, width

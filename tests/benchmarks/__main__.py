@@ -1,0 +1,82 @@
+"""Benchmarks: the fast code against the literal algorithms, `python -m tests.benchmarks`.
+
+Each line: name, ours, reference, ratio. The ratio is the reference's time over ours, and for a
+peak the share of it that ours reaches. Both sides take turns in one run; figures are medians.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import torch
+
+from tests.benchmarks import ours, reference
+from tests.benchmarks.case import TINY, WIDTH, WIDTHS_PER_SWEEP, Case, Size, make_case
+from tests.benchmarks.timing import Action, compare, flops, line, matmul_peak, share, side_by_side
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def steps(case: Case, repeats: int) -> Iterator[str]:
+    """One training step in both precisions, and the share of the peak that it reaches."""
+    trainers = [ours.trainer_of(case, precision) for precision in PRECISIONS]
+    slow: list[Action] = [
+        reference.step_of(case, trainers[0].inr, lean=lean) for lean in (False, True)
+    ]
+    fast: list[Action] = [partial(ours.one_step, trainer) for trainer in trainers]
+    *times, literal, lean = side_by_side([*fast, *slow], repeats)
+    for name, slower in (("", literal), ("-lean-reference", lean)):
+        for precision, time in zip(PRECISIONS, times, strict=True):
+            yield compare(f"step-{precision}{name}", time.median, slower.median)
+    for (precision, dtype), time, step in zip(PRECISIONS.items(), times, fast, strict=True):
+        peak = matmul_peak(dtype, case.size.matmuls, repeats)
+        yield share(f"peak-share-{precision}", flops(step) / time.fastest, peak)
+
+
+def sweeps(case: Case, repeats: int, draws: Sequence[int]) -> Iterator[str]:
+    """The K-draw sweep of one width; ours bears its share of what a sweep does once."""
+    inr = ours.trainer_of(case, "float32").inr
+    once, fast = ours.sweep_of(case, inr)
+    slow = reference.sweep_of(case, inr)
+    for k in draws:
+        actions: list[Action] = [once, partial(fast, k), partial(slow, k)]
+        first, time, literal = (timing.median for timing in side_by_side(actions, repeats))
+        yield compare(f"sweep-K{k}", time + first / WIDTHS_PER_SWEEP, literal)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmarks and print their lines.
+
+    Args:
+        argv: Options; None takes those of the command line.
+
+    Returns:
+        0.
+    """
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=("steps", "sweeps"), help="default: both")
+    parser.add_argument("--images", type=int, default=Size.images, help="test images of the sweep")
+    parser.add_argument("--draws", type=int, nargs="+", default=[5, 16], help="K of the sweeps")
+    parser.add_argument("--repeats", type=int, default=5, help="measured turns of each side")
+    parser.add_argument("--tiny", action="store_true", help="toy sizes: a check, no measurement")
+    options = parser.parse_args(argv)
+    size = TINY if options.tiny else Size(images=options.images)
+    print(
+        f"# ResNet-20, last block at h = {WIDTH}; INR {size.layers} x {size.hidden}, "
+        f"{size.octaves} frequencies; batch {size.batch}; {size.images} test images\n"
+        f"# torch {torch.__version__}, {torch.get_num_threads()} threads; "
+        f"medians of {options.repeats}; a share of a peak compares the fastest of each"
+    )
+    print(line("# name", "ours", "reference", "ratio"), flush=True)
+    case = make_case(size)
+    if options.only != "sweeps":
+        for text in steps(case, options.repeats):
+            print(text, flush=True)
+    if options.only != "steps":
+        for text in sweeps(case, options.repeats, options.draws):
+            print(text, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

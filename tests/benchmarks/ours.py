@@ -1,0 +1,49 @@
+"""The fast side: what the stages `train` and `sweep` do."""
+
+from collections.abc import Callable
+
+import torch
+
+from neumeta.features import feature_split
+from neumeta.inr.generator import WeightGenerator
+from neumeta.inr.problem import make_problem
+from neumeta.inr.train import Trainer
+from neumeta.morph import MorphableNetwork
+from neumeta.scorer import Scorer
+from tests.benchmarks.case import NOISE, WIDTH, Case, train_params
+from tests.benchmarks.reference import Result
+
+
+def trainer_of(case: Case, precision: str) -> Trainer:
+    """A trainer in its task phase, its features and the teacher's answers computed."""
+    params = train_params(case.size, precision)
+    problem = make_problem(case.family, case.base, case.data, params)
+    trainer = Trainer(problem, seed=0)
+    trainer.phase = "task"
+    return trainer
+
+
+def one_step(trainer: Trainer) -> None:
+    """One training step, as `Trainer.run` takes it."""
+    trainer._advance(trainer.problem.params.task.steps)
+
+
+def sweep_of(
+    case: Case, inr: WeightGenerator
+) -> tuple[Callable[[], object], Callable[[int], Result]]:
+    """What a sweep does once, and what it does per width, given K."""
+    test = case.data.split("test")
+    frozen = {n: w for n, w in case.base.items() if n not in case.family.generated}
+    morph = MorphableNetwork(case.family, inr, frozen, {"noise": NOISE})
+    scorer = Scorer(case.family, case.data, [WIDTH])
+
+    def once() -> object:
+        return feature_split(case.family, case.base, test)
+
+    def width(draws: int) -> Result:
+        random = torch.Generator().manual_seed(0)
+        weights = morph.weights(WIDTH, draws=draws, noise=NOISE, generator=random)
+        score = scorer.score(WIDTH, weights)
+        return score.accuracy, score.mean_loss
+
+    return once, width

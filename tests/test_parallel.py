@@ -1,0 +1,73 @@
+"""Two processes under torchrun train the INR that one process trains."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from neumeta.errors import UserError
+from neumeta.parallel import Team
+from tests.stages.commands import command_of
+from tests.toy import ROOT, toy_params, write_toy_params
+
+EXPERIMENT = "data/experiments/digits-lenet"
+
+
+def short_params() -> dict[str, Any]:
+    params: dict[str, Any] = json.loads(json.dumps(toy_params()))
+    train = params["digits-lenet"]["train"]
+    train["seeds"], train["task"]["steps"] = [0], 20
+    train["validate_every"] = 20
+    return params
+
+
+def train_in(folder: Path, finished: Path, processes: int) -> subprocess.CompletedProcess[str]:
+    (folder / EXPERIMENT).mkdir(parents=True)
+    (folder / "data/datasets").mkdir()
+    write_toy_params(folder, short_params())
+    for name in ("data/datasets/digits.safetensors", f"{EXPERIMENT}/permuted.safetensors"):
+        (folder / name).write_bytes((finished / name).read_bytes())
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [*launcher, "-m", "neumeta.stages.train", *command_of("train")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def test_two_processes_equal_one(finished: Path, tmp_path: Path) -> None:
+    for processes in (1, 2):
+        done = train_in(tmp_path / str(processes), finished, processes)
+        assert done.returncode == 0, done.stderr[-2000:]
+    alone, team = (tmp_path / str(n) / EXPERIMENT for n in (1, 2))
+    ours = load_file(team / "inr/seed-0.safetensors")
+    wanted = load_file(alone / "inr/seed-0.safetensors")
+    start = load_file(finished / EXPERIMENT / "inr/seed-0.safetensors")
+    assert ours.keys() == wanted.keys()
+    for name, value in wanted.items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=1e-5)
+    assert any(not torch.allclose(start[name], wanted[name], atol=1e-3) for name in wanted)
+    curves = [pd.read_csv(place / "train.csv") for place in (alone, team)]
+    pd.testing.assert_frame_equal(curves[0], curves[1], rtol=1e-3)
+    assert not list((tmp_path / "2/data/.resume").iterdir())
+
+
+def test_shares_cover_the_batch_once_and_must_be_equal() -> None:
+    rows = torch.arange(12)
+    parts = [Team(rank, 3).share(rows) for rank in range(3)]
+    assert [len(part) for part in parts] == [4, 4, 4]
+    assert sorted(torch.cat(parts).tolist()) == rows.tolist()
+    with pytest.raises(UserError, match="batch_size is 32; must be a multiple of the 3 processes"):
+        Team(0, 3).check_batch(32)
