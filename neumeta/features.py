@@ -15,6 +15,7 @@ from neumeta.dataset import Dataset, Split
 from neumeta.models.family import Family
 from neumeta.models.parts import Part, apply_part
 from neumeta.params import AugmentationParams
+from neumeta.progress import progress
 
 TRUNK_BATCH = 500
 
@@ -150,7 +151,7 @@ def training_bank(
         return Bank(torch.stack(views), dataset.labels["train"], part)
     generator = torch.Generator().manual_seed(augmentation.seed)
     views = []
-    for _ in range(augmentation.views):
+    for _ in progress(range(augmentation.views), "features of the training set", "view"):
         parts = []
         for batch in images.split(TRUNK_BATCH):
             seen = crop_and_flip(

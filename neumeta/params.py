@@ -570,7 +570,7 @@ class Experiment(Section):
     train: TrainParams
     sweep: SweepParams
     baselines: BaselineParams
-    ablate: AblateParams | None = Field(None, description="null: no ablations")
+    ablate: AblateParams
     report: ReportParams
 
     @model_validator(mode="after")
@@ -582,13 +582,12 @@ class Experiment(Section):
             "sweep.widths": self.sweep.widths.values(),
         }
         used |= {f"baselines.{key}": w for key, w in self.baselines.all_widths().items()}
-        if self.ablate is not None:
-            used["ablate.widths"] = self.ablate.widths
-            for table in self.ablate.tables:
-                for row in table.rows:
-                    changed = row_params(self.train, table, row)
-                    widths = (*changed.widths.values(), *changed.probe_widths)
-                    used[f"ablate: table {table.name!r}, row {row.name!r}"] = widths
+        used["ablate.widths"] = self.ablate.widths
+        for table in self.ablate.tables:
+            for row in table.rows:
+                changed = row_params(self.train, table, row)
+                widths = (*changed.widths.values(), *changed.probe_widths)
+                used[f"ablate: table {table.name!r}, row {row.name!r}"] = widths
         for name, widths in used.items():
             for width in widths:
                 if not low <= width <= high:

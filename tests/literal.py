@@ -124,13 +124,26 @@ class LiteralInr(nn.Module):
 
     def rows(self, width: int, index: int) -> Tensor:
         """(i, o, c, L, Cout, Cin) of every row of one tensor, shape (rows, 6)."""
-        shape = self.shape(width, self.family.generated[index])
+        name = self.family.generated[index]
+        shape = self.shape(width, name)
         out_size, in_size = shape[0], shape[1] if len(shape) > 1 else 1
+        out_places, in_places = self.places(name, 0, out_size), self.places(name, 1, in_size)
         rows = []
         for o in range(out_size):
             for c in range(in_size):
-                rows.append([index, o, c, len(self.family.generated), out_size, in_size])
+                place = [index, out_places[o], in_places[c]]
+                rows.append([*place, len(self.family.generated), out_size, in_size])
         return torch.tensor(rows, dtype=torch.float32)
+
+    def places(self, name: str, axis: int, size: int) -> list[int]:
+        """Where the channels of an axis lie: at their index, or in the order of their stream."""
+        places = list(range(size))
+        for stream in self.family.streams:
+            order = self.family.settings.get("stream_orders", {}).get(stream.name)
+            if order and (name, axis) in stream.members:
+                for place, channel in enumerate(order):
+                    places[channel] = place
+        return places
 
     def coordinates(self, width: int, index: int, reach: float, noise: Noise | None) -> Tensor:
         """(i/L, o/Cout, c/Cin, L/N, Cout/N, Cin/N) of every row of one tensor, shape (rows, 6)."""

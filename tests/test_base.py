@@ -8,7 +8,9 @@ from safetensors.torch import save
 from neumeta.base import fetch_base, train_base
 from neumeta.errors import UserError
 from neumeta.files import sha256_of
+from neumeta.models.family import make_family
 from neumeta.models.parameters import parameters_of
+from neumeta.models.parts import apply_part
 from neumeta.params import FetchParams
 from tests.toy import RECIPE, toy_dataset, toy_family
 
@@ -81,3 +83,39 @@ def test_training_leaves_the_global_random_state_alone() -> None:
     section = params(source="train", seed=1, recipe={**RECIPE, "epochs": 1})
     train_base(toy_family(), toy_dataset(), section)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_old_file_with_batch_norms_loads_unchanged(tmp_path: Path) -> None:
+    """Public checkpoints lack BatchNorm's counter and carry the prefix of DataParallel."""
+    spec = {**toy_dataset().input_spec(), "image_shape": [3, 16, 16]}
+    settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
+    family = make_family({**settings, "base_width": 64, "min_width": 1, "max_width": 64}, spec)
+    network = family.initialised(64, seed=3)
+    for name, value in network.state_dict().items():
+        if name.endswith(("running_mean", "bias")):
+            value.uniform_(-1, 1, generator=torch.Generator().manual_seed(len(name)))
+    kept = {n: v for n, v in network.state_dict().items() if "num_batches" not in n}
+    path = tmp_path / "resnet.th"
+    torch.save({"state_dict": {f"module.{n}": v for n, v in kept.items()}, "best_prec1": 1.0}, path)
+    loaded = fetch_base(family, params(source="file", path=str(path), sha256=sha256_of(path)))
+    inputs = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        have, wanted = apply_part(family.skeleton(64), loaded, inputs), network(inputs)
+    assert (have - wanted).abs().max() <= 1e-4 * wanted.abs().max()
+    del kept["layer1.0.bn1.running_mean"]
+    torch.save(kept, path)
+    with pytest.raises(UserError, match=r"layer1\.0\.bn1\.running_mean"):
+        fetch_base(family, params(source="file", path=str(path), sha256=sha256_of(path)))
+
+
+def test_a_file_in_the_checkpoint_folder_saves_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "base.safetensors"
+    path.write_bytes(save(weights()))
+    monkeypatch.setenv("NEUMETA_CHECKPOINT_ROOT", str(tmp_path))
+    address = "http://localhost:9/models/base.safetensors?x=1"  # nobody listens there
+    loaded = fetch_base(toy_family(), params(source="url", url=address, sha256=sha256_of(path)))
+    assert loaded.keys() == weights().keys()
+    with pytest.raises(UserError, match=r"sha256 is .*; must be 0000"):
+        fetch_base(toy_family(), params(source="url", url=address, sha256="0" * 64))

@@ -127,9 +127,9 @@ def test_first_draw_of_channel_jitter_can_be_exact() -> None:
 def test_streams_are_read_in_their_order_and_stay_in_the_network() -> None:
     settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
     settings |= {"base_width": 64, "min_width": 1, "max_width": 64}
-    spec = {"image_shape": [3, 32, 32], "classes": list("abc")}
+    images = {"image_shape": [3, 32, 32], "classes": list("abc")}
     order = torch.randperm(64, generator=torch.Generator().manual_seed(0)).tolist()
-    plain = make_family(settings, spec)
+    plain = make_family(settings, images)
     family = family_from_header(plain.with_stream_orders({"stream 3": order}).header())
     assert family.shapes(8) == plain.shapes(8)
     names = {spec.name: spec for spec in tensor_specs(family, 8)}

@@ -61,7 +61,8 @@ def render_page(facts: Facts, drawings: Mapping[str, tuple[Drawing, Drawing]], c
             }
             for m in methods
         ],
-        first=first,
+        columns=first - {"base"} or first,
+        base_note=_base_note(stats, digits),
         widths=[width_entry(stats, methods, w, digits, full) for w in all_widths(stats)],
         chosen=_default_place(stats),
         drops=_drops(drop_table(facts), first, digits, full),
@@ -169,6 +170,13 @@ def _noise(stats: Statistics, facts: Facts) -> str:
         f"{wording.percent(max(means), wording.digits_for(size))} has a binomial standard error "
         f"of {100 * error:.2f} points."
     )
+
+
+def _base_note(stats: Statistics, digits: int) -> str:
+    """The base network has one width: a sentence instead of a column."""
+    if not (base := measured(stats, "base")):
+        return ""
+    return f"The base network scores {wording.percent(base[-1].mean, digits)}. "
 
 
 def _default_place(stats: Statistics) -> int:

@@ -34,6 +34,7 @@ def width_entry(
         "kept": kept(width, full_width),
         "params": wording.whole(first.params),
         "macs": wording.whole(first.macs),
+        "macs_short": wording.count(first.macs),
         "params_value": _plain(first.params),
         "macs_value": _plain(first.macs),
         "share": wording.percent(first.params / full if full > 0 else None),

@@ -90,5 +90,5 @@ def sizes(facts: Facts, stats: Statistics) -> list[Size]:
     return lines
 
 
-def _times(part: float, whole_: float) -> str:
-    return f"{part / whole_:.3g} times"
+def _times(part: int | float, of: int | float) -> str:
+    return f"{part / of:.3g} times"

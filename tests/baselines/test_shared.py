@@ -91,15 +91,15 @@ def test_untrained_knots_are_the_base_network() -> None:
 
 @COURSES
 def test_the_same_seed_gives_the_same_weights(make: Callable[[], Course]) -> None:
-    runs = []
+    slimmables, integrals = [], []
     for seed in (0, 0, 1):
         course = make()
-        slimmable = train_slimmable(course, slimmable_params(), seed=seed, label="slimmable")
-        integral = train_integral(course, integral_params(), "edge", seed=seed, label="integral")
-        runs.append([*slimmable.values(), *integral.values()])
-    first, again, other = runs
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+        slimmables.append(train_slimmable(course, slimmable_params(), seed=seed, label="slim"))
+        params = integral_params()
+        integrals.append(train_integral(course, params, "edge", seed=seed, label="integral"))
+    for first, again, other in (slimmables, integrals):
+        assert all(torch.equal(value, again[name]) for name, value in first.items())
+        assert not all(torch.equal(value, other[name]) for name, value in first.items())
 
 
 def test_sandwich_trains_smallest_and_largest_in_every_step(

@@ -1,5 +1,6 @@
 """One stage: its command, what its output means, and which failures are tried again."""
 
+import pickle
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,6 +119,11 @@ def test_only_locks_and_downloads_are_tried_again(
 
 def test_other_errors_are_not_tried_again() -> None:
     assert worth_retrying(None, None, Failed(data=KeyError("x"), message="x")) is False
+
+
+def test_an_error_survives_the_way_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(StageError("sweep@a", "busy", "no lock")))
+    assert (str(error), error.name, error.cause) == ("no lock", "sweep@a", "busy")
 
 
 def test_the_task_keeps_no_results_and_asks_before_a_retry() -> None:

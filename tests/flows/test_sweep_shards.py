@@ -1,5 +1,6 @@
 """Sweeps on Dask workers, against a real server and with real child processes."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -81,6 +82,11 @@ def scheduler() -> Iterator[str]:
         process.stdout.close()
 
 
+def started(part: Path) -> str:
+    """What a shard wrote when it started: its process id and its number of threads."""
+    return str(wait_for(lambda: part.exists() and part.read_text(), 60, "no shard started"))
+
+
 def test_two_local_workers_give_the_table_of_one_run(
     finished: Path, tmp_path: Path, flows: Flows
 ) -> None:
@@ -123,19 +129,22 @@ def test_workers_of_a_running_scheduler_measure_too(
 
 @pytest.mark.parametrize("where", ["local", "scheduler"])
 def test_ending_the_flow_ends_the_shards_at_once(
-    where: str, scripted: Path, flows: Flows, request: pytest.FixtureRequest
+    where: str,
+    scripted: Path,
+    flows: Flows,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "777")  # not what a shard must get
     arguments = ["--sweep-workers", "2"]
     if where == "scheduler":
         arguments += ["--sweep-scheduler", request.getfixturevalue("scheduler")]
     (scripted / "told.txt").write_text("sleep")
     process = flows.start(scripted, *arguments)
     parts = [scripted / f"part-{index}-2" for index in (1, 2)]
-    texts = [
-        wait_for(lambda part=part: part.exists() and part.read_text(), 60, "no shard started")
-        for part in parts
-    ]
+    texts = [started(part) for part in parts]
     pids = [int(text.split()[0]) for text in texts]
+    assert {text.split()[1] for text in texts} == {str(max(1, (os.cpu_count() or 1) // 2))}
     assert all(alive(pid) for pid in pids)
     process.send_signal(signal.SIGINT)
     wait_for(lambda: not any(alive(pid) for pid in pids), 5, "a shard still runs")

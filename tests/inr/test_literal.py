@@ -44,7 +44,21 @@ def small_resnet() -> Family:
     return make_family(settings, {"image_shape": [3, 32, 32], "classes": list("abcdefghij")})
 
 
-CASES = [pytest.param(toy_family, 3, id="lenet"), pytest.param(small_resnet, 9, id="resnet")]
+def ordered_resnet() -> Family:
+    """With streams of residual blocks whose channels have an order of their own."""
+    family = small_resnet()
+    assert family.streams
+    random = torch.Generator().manual_seed(4)
+    return family.with_stream_orders(
+        {stream.name: torch.randperm(64, generator=random).tolist() for stream in family.streams}
+    )
+
+
+CASES = [
+    pytest.param(toy_family, 3, id="lenet"),
+    pytest.param(small_resnet, 9, id="resnet"),
+    pytest.param(ordered_resnet, 5, id="ordered"),
+]
 each_family = pytest.mark.parametrize(("family_of", "width"), CASES)
 Maker = Callable[[], Family]
 
