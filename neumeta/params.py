@@ -334,6 +334,9 @@ class TrainParams(Section):
     )
     encoding: EncodingParams
     network: NetworkParams
+    base_share: Fraction = Field(
+        description="share of task steps kept for the base width, beside its turn among all widths"
+    )
     warm_start: WarmStartParams
     task: TaskPhaseParams
     losses: LossParams

@@ -131,7 +131,11 @@ class Trainer:
         self._record(rate, total)
 
     def _draw_width(self) -> int:
-        widths = self.problem.params.widths.values()
+        params = self.problem.params
+        share = params.base_share if self.phase == "task" else 0.0
+        if share > 0 and float(torch.rand((), generator=self.random)) < share:
+            return self.problem.family.base_width
+        widths = params.widths.values()
         return widths[int(torch.randint(len(widths), (), generator=self.random))]
 
     def _generate(self, width: int) -> dict[str, Tensor]:
