@@ -183,7 +183,7 @@ def test_dvc_reruns_exactly_what_a_change_can_reach(tmp_path: Path) -> None:
 
     params["digits-lenet"]["train"]["task"]["lr"] *= 0.9
     write_toy_params(folder, params)
-    assert stages_run(dvc(folder, "repro")) == {"train", "sweep", "report", "index"}
+    assert stages_run(dvc(folder, "repro")) == {"train", "sweep", "ablate", "report", "index"}
 
     params["digits-lenet"]["report"]["title"] = "Another title"
     write_toy_params(folder, params)

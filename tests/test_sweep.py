@@ -128,8 +128,10 @@ def test_a_killed_sweep_goes_on_from_its_parts(finished: Path, tmp_path: Path) -
     assert 2000 < record["seconds"] < 2100  # the two parts were taken, not measured again
 
 
-@pytest.mark.parametrize("change", ["nothing", "params", "inr"])
-def test_parts_of_other_inputs_are_not_taken(change: str, copy: Path) -> None:
+@pytest.mark.parametrize("change", ["nothing", "params", "inr", "code"])
+def test_parts_of_other_inputs_are_not_taken(
+    change: str, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run_stage("sweep", ["--shard", "1/1"]) == 0
     spoil_parts(copy, 0.987654)
     if change == "params":
@@ -139,6 +141,8 @@ def test_parts_of_other_inputs_are_not_taken(change: str, copy: Path) -> None:
     elif change == "inr":
         first, second = inr_files(copy / EXPERIMENT / "inr")
         first.write_bytes(second.read_bytes())
+    elif change == "code":
+        monkeypatch.setattr("neumeta.stages.sweep.loaded_code", lambda: [__file__])
     assert run_stage("sweep") == 0
     taken = "0.987654" in (copy / EXPERIMENT / "sweep.csv").read_text()
     assert taken is (change == "nothing")

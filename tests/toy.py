@@ -75,12 +75,24 @@ def toy_params() -> dict[str, Any]:
         "log_every": 10,
         "save_every": 7,
     }
-    toy["ablate"]["widths"] = [2, 4]
+    rows = [{"name": "without", "change": {"network.residual": False}}]
+    table = {"name": "residual", "title": "Without residual connections", "rows": rows}
+    toy["ablate"] |= {"widths": [2, 4], "tables": [table]}
     toy["sweep"] |= {"widths": {"start": 2, "stop": 4, "step": 1}, "draws": 3}
     toy["baselines"] = {
         "widths": {"start": 2, "stop": 4, "step": 1},
-        "individual": {"widths": [3], "seeds": [0, 1], "recipe": RECIPE},
-        "pruned": {"widths": [3], "seeds": [0], "recipe": RECIPE},
+        "origin": "edge",
+        "individual": {"widths": [3], "seeds": [0, 1], "trains": "generated", "recipe": RECIPE},
+        "distilled": None,
+        "slimmable": None,
+        "integral": None,
+        "pruned": {
+            "criteria": ["l1"],
+            "widths": [3],
+            "seeds": [0],
+            "trains": "generated",
+            "recipe": RECIPE,
+        },
     }
     return kept
 

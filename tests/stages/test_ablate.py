@@ -314,7 +314,8 @@ def test_rows_do_not_influence_each_other(monkeypatch: pytest.MonkeyPatch) -> No
     ]
     kept = []
     for order in (rows, rows[::-1]):
-        write_params(NETWORK | {"rows": order})
+        short = {"task.steps": 6, "warm_start.steps": 6}
+        write_params(NETWORK | {"rows": order, "change_base": short})
         assert ablate.main(FLAGS) == 0
         kept.append({path.name: path.read_bytes() for path in KEPT.iterdir()})
         shutil.rmtree(KEPT)
