@@ -117,6 +117,12 @@ def test_main_reads_and_writes_exactly_what_is_declared(
     outs = outs_of(entry)
     for path in outs:
         shutil.rmtree(folder / path) if (folder / path).is_dir() else (folder / path).unlink()
+    if stage == "ablate":  # without a table it needs nothing
+        params = toy_params()
+        rows = [{"name": "without", "change": {"network.residual": False}}]
+        table = {"name": "residual", "title": "Without residual connections", "rows": rows}
+        params["digits-lenet"]["ablate"] |= {"seeds": [0], "tables": [table]}
+        write_toy_params(folder, params)
     monkeypatch.chdir(folder)
     with pytest.MonkeyPatch.context() as patch:
         spy = FileSpy(folder, patch)

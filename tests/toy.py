@@ -75,9 +75,7 @@ def toy_params() -> dict[str, Any]:
         "log_every": 10,
         "save_every": 7,
     }
-    rows = [{"name": "without", "change": {"network.residual": False}}]
-    table = {"name": "residual", "title": "Without residual connections", "rows": rows}
-    toy["ablate"] |= {"widths": [2, 4], "tables": [table]}
+    toy["ablate"]["widths"] = [2, 4]
     toy["sweep"] |= {"widths": {"start": 2, "stop": 4, "step": 1}, "draws": 3}
     toy["baselines"] = {
         "widths": {"start": 2, "stop": 4, "step": 1},

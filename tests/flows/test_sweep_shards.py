@@ -113,14 +113,15 @@ def test_workers_of_a_running_scheduler_measure_too(
     scripted: Path, flows: Flows, scheduler: str
 ) -> None:
     (scripted / "told.txt").write_text("fail")
-    on_dask = ("--sweep-workers", "2", "--sweep-scheduler", scheduler)
-    code, output = flows.run(scripted, *on_dask)
-    assert code == 1
-    assert "Traceback" not in output
-    assert output.rstrip().endswith("error: failed: sweep@alpha (nothing ran)")
-    assert "/2 ended with exit code 1: no such width" in output
-    assert "Traceback" not in output
-    assert not (scripted / "sweep.csv").exists()
+    local = ["--sweep-workers", "2"]
+    on_dask = [*local, "--sweep-scheduler", scheduler]
+    for arguments in (local, on_dask):
+        code, output = flows.run(scripted, *arguments)
+        assert code == 1
+        assert output.rstrip().endswith("error: failed: sweep@alpha (nothing ran)")
+        assert "/2 ended with exit code 1: no such width" in output
+        assert "Traceback" not in output
+        assert not (scripted / "sweep.csv").exists()
     (scripted / "told.txt").write_text("")
     code, output = flows.run(scripted, *on_dask)
     assert code == 0, output

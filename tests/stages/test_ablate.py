@@ -22,6 +22,7 @@ from neumeta.inr.generator import count_inr_params
 from neumeta.inr.problem import Problem, make_problem
 from neumeta.inr.train import Trainer
 from neumeta.models.parameters import parameters_of
+from neumeta.morph import MorphableNetwork
 from neumeta.network_file import read_network
 from neumeta.params import (
     AblateParams,
@@ -210,6 +211,24 @@ def test_a_row_scores_what_the_trainer_makes_by_itself() -> None:
         )
         assert float(row["accuracy"]) == pytest.approx(score.accuracy, abs=1e-6)
         assert int(row["inr_params"]) == count_inr_params(inr)
+
+
+@pytest.mark.usefixtures("here")
+def test_draws_and_noise_are_those_of_the_row_or_else_of_the_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weights, asked = MorphableNetwork.weights, set()
+
+    def spy(self: MorphableNetwork, width: int, **how: Any) -> Any:
+        asked.add((width, how["draws"], how["noise"], how["generator"].initial_seed()))
+        return weights(self, width, **how)
+
+    monkeypatch.setattr(MorphableNetwork, "weights", spy)
+    params = write_params(DRAWS)
+    params["digits-lenet"]["sweep"] |= {"draws": 3, "noise": 0.25, "seed": 9}
+    write_toy_params(Path("."), params)
+    assert ablate.main(FLAGS) == 0
+    assert asked == {(w, k, noise, 9) for w in (2, 4) for k, noise in ((1, 0.25), (4, 0.5))}
 
 
 @pytest.mark.usefixtures("here")
