@@ -170,7 +170,7 @@ def test_ending_the_flow_ends_the_training_at_once(
     assert alive(pid)
     process.send_signal(number)
     start = time.monotonic()
-    wait_for(lambda: not alive(pid), 3, "the training still runs")
+    wait_for(lambda: not alive(pid), 30, "the training still runs")
     seconds = time.monotonic() - start
     process.communicate(timeout=30)
     assert process.returncode != 0
