@@ -12,7 +12,7 @@ from torch import Tensor
 from neumeta.ablation_parts import Part, Parts, Variant
 from neumeta.dataset import Dataset, Split
 from neumeta.errors import CollapseError, UserError
-from neumeta.evaluate import bypass_weights, check_alive, evaluate
+from neumeta.evaluate import bypass_floor, check_alive, evaluate
 from neumeta.features import feature_split, trunk_part
 from neumeta.inr.file import write_inr
 from neumeta.inr.generator import count_inr_params
@@ -131,11 +131,9 @@ class Ablation:
 
     def _floor(self, name: ScoredSplit) -> float:
         if name not in self._floors:
-            network = self.family.skeleton(self.family.base_width)
-            dead = bypass_weights(self.base, self.family.generated)
             task, part = task_named(self.dataset.task), trunk_part(self.family)
-            score = evaluate(network, dead, self._split(name), task, part=part)
-            self._floors[name] = score.accuracy
+            floor = bypass_floor(self.family, self.base, self._split(name), task, part)
+            self._floors[name] = floor
         return self._floors[name]
 
 

@@ -8,10 +8,12 @@ from torch import Tensor, nn
 
 from neumeta.dataset import Split
 from neumeta.errors import CollapseError
+from neumeta.models.family import Family
 from neumeta.models.parts import Part, apply_part
 from neumeta.tasks import Score, Task
 
-EVALUATION_BATCH = 1000
+LARGEST_BATCH = 1000
+VALUES_PER_BATCH = 1 << 20  # inputs of more values than the caches hold are read twice as slowly
 SMALLEST_DISTANCE = 0.01
 
 
@@ -20,7 +22,7 @@ def evaluate(
     weights: Mapping[str, Tensor],
     split: Split,
     task: Task,
-    batch_size: int = EVALUATION_BATCH,
+    batch_size: int | None = None,
     part: Part = "whole",
 ) -> Score:
     """Score a network with the given weights on a whole split, without gradients.
@@ -30,19 +32,26 @@ def evaluate(
         weights: All parameters by name.
         split: Examples.
         task: How to score.
-        batch_size: Examples per forward pass; does not change the sums beyond rounding.
+        batch_size: Examples per forward pass; does not change the sums beyond rounding. None
+            takes as many as hold about a million input values, at most a thousand.
         part: The part of the network that takes the split's inputs.
 
     Returns:
         Sums over the split.
     """
     total = Score(0.0, 0.0, 0)
+    size = batch_size or _batch_size(split.inputs)
     with torch.no_grad():
         for inputs, targets in zip(
-            split.inputs.split(batch_size), split.targets.split(batch_size), strict=True
+            split.inputs.split(size), split.targets.split(size), strict=True
         ):
-            total += task.score(apply_part(network, weights, inputs, part), targets)
+            total += task.score(apply_part(network, weights, inputs, part).float(), targets)
     return total
+
+
+def _batch_size(inputs: Tensor) -> int:
+    values = math.prod(inputs.shape[1:])
+    return max(1, min(LARGEST_BATCH, VALUES_PER_BATCH // values))
 
 
 def bypass_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> dict[str, Tensor]:
@@ -56,6 +65,26 @@ def bypass_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> d
         New parameters; the others are shared.
     """
     return {n: torch.zeros_like(w) if n in generated else w for n, w in weights.items()}
+
+
+def bypass_floor(
+    family: Family, base: Mapping[str, Tensor], split: Split, task: Task, part: Part
+) -> float:
+    """Score the base network with all generated tensors at zero.
+
+    Args:
+        family: Names the generated tensors.
+        base: Parameters by name at the base width.
+        split: Examples as that part sees them.
+        task: How to score.
+        part: The part of the network that takes the split's inputs.
+
+    Returns:
+        Accuracy, a fraction.
+    """
+    network = family.skeleton(family.base_width)
+    weights = bypass_weights(base, family.generated)
+    return evaluate(network, weights, split, task, part=part).accuracy
 
 
 def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, where: str) -> None:

@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from neumeta.augment import crop_and_flip
 from neumeta.dataset import Dataset, Split
 from neumeta.models.family import Family
 from neumeta.models.parts import Part, apply_part
-from neumeta.params import AugmentationParams
+from neumeta.params import AugmentationParams, Precision
 from neumeta.progress import progress
 
-TRUNK_BATCH = 500
+TRUNK_BATCH = 100
+TEACHER_BATCH = 1000
+DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,40 @@ class Bank:
             Inputs of shape (b, ...), targets of shape (b, ...).
         """
         return self.inputs.flatten(0, 1)[rows], self.targets[rows % len(self)]
+
+
+def products_in(precision: Precision) -> torch.autocast:
+    """Choose the type of matrix products.
+
+    Args:
+        precision: As the params name it.
+
+    Returns:
+        A context in which they run in that type.
+    """
+    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def outputs_on(
+    bank: Bank, network: nn.Module, weights: Mapping[str, Tensor], precision: Precision
+) -> Tensor:
+    """Apply a network to all views of the training examples: what a teacher says.
+
+    Args:
+        bank: The examples.
+        network: The architecture.
+        weights: All parameters by name.
+        precision: Of the matrix products.
+
+    Returns:
+        Float32, shape (views * n, ...), without gradients.
+    """
+    with torch.no_grad(), products_in(precision):
+        parts = [
+            apply_part(network, weights, inputs, bank.part).float()
+            for inputs in bank.inputs.flatten(0, 1).split(TEACHER_BATCH)
+        ]
+    return torch.cat(parts)
 
 
 def trunk_part(family: Family) -> Part:
@@ -131,7 +167,7 @@ def training_bank(
     base: Mapping[str, Tensor],
     dataset: Dataset,
     augmentation: AugmentationParams | None,
-    dtype: torch.dtype = torch.float32,
+    precision: Precision = "float32",
 ) -> Bank:
     """Compute the features of the training split, once for all runs.
 
@@ -140,11 +176,12 @@ def training_bank(
         base: Parameters by name.
         dataset: Its train split is used.
         augmentation: Random views; None for the images as they are.
-        dtype: Of the trunk and of the stored features.
+        precision: Of the trunk and of the stored features.
 
     Returns:
         The bank.
     """
+    dtype = DTYPES[precision]
     images, part = dataset.images["train"], trunk_part(family)
     if augmentation is None:
         views = [features(family, base, dataset.normalise(images), dtype)]

@@ -1,7 +1,9 @@
 """What the state of an unfinished run depends on, so that no other run ever meets it."""
 
+import contextlib
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,15 +15,35 @@ from neumeta.files import sha256_of
 
 RESUME_ROOT = Path("data/.resume")
 
+# Code that no result depends on: the schema (its values count where they are used), error texts,
+# progress lines and command-line plumbing. An edit there would retrain everything, and hardly ever
+# for a reason. Folders end with a slash.
+NEUTRAL = ("errors.py", "params/", "progress.py", "stages/_main.py")
+_PACKAGE = Path(__file__).parent
+
 
 def loaded_code() -> list[str]:
-    """List the project's modules that this process has imported.
+    """List the project's modules that this process runs, but for the neutral ones.
 
     Returns:
         Their files, sorted.
     """
-    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "neumeta"]
-    return sorted({file for module in modules if (file := getattr(module, "__file__", None))})
+    files = {Path(f) for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))}
+    own = {file for file in files if file.is_relative_to(_PACKAGE)}
+    return sorted(str(file) for file in own if not is_neutral(file))
+
+
+def is_neutral(file: Path) -> bool:
+    """Tell whether results do not depend on a file.
+
+    Args:
+        file: A module of this package.
+
+    Returns:
+        True for those that `NEUTRAL` names.
+    """
+    path = file.relative_to(_PACKAGE).as_posix()
+    return any(path.startswith(e) if e.endswith("/") else path == e for e in NEUTRAL)
 
 
 def state_key(settings: Any, files: Iterable[str | Path]) -> str:
@@ -36,3 +58,14 @@ def state_key(settings: Any, files: Iterable[str | Path]) -> str:
     """
     description = [torch.__version__, settings, [sha256_of(path) for path in files]]
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def forget(folder: str | Path) -> None:
+    """Delete what one stage kept, and the experiment's folder if nothing else is left there.
+
+    Args:
+        folder: Of one stage of one experiment, below `RESUME_ROOT`.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # not empty: another stage keeps something there
+        Path(folder).parent.rmdir()

@@ -9,6 +9,7 @@ import torch
 
 from neumeta.dataset import Dataset
 from neumeta.evaluate import bypass_weights, check_alive
+from neumeta.features import products_in
 from neumeta.morph import MorphableNetwork
 from neumeta.params import SweepParams
 from neumeta.progress import progress
@@ -147,7 +148,8 @@ class _Measurer:
         label = f"{self.where}: sweep seed {seed_of(morph)}"
         for unit in progress(missing, label, "part", done=len(parts)):
             start = time.perf_counter()
-            rows = self._rows(morph, unit)
+            with products_in(self.params.precision):
+                rows = self._rows(morph, unit)
             parts[unit] = Part(rows, time.perf_counter() - start)
             if self.parts:
                 self.parts.write(unit, parts[unit])

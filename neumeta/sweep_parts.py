@@ -4,7 +4,6 @@ A part is what one INR scores at one width. Finished parts lie in a folder named
 everything they depend on, so a changed parameter, input or line of code never meets a stale one.
 """
 
-import contextlib
 import json
 import logging
 import re
@@ -17,6 +16,7 @@ from typing import TypeVar
 from neumeta.errors import UserError
 from neumeta.files import atomic_write_text
 from neumeta.results import ResultRow
+from neumeta.state_key import forget
 
 T = TypeVar("T")
 _log = logging.getLogger("neumeta")
@@ -151,9 +151,7 @@ class SweepParts:
 
     def remove(self) -> None:
         """Forget everything."""
-        shutil.rmtree(self.root, ignore_errors=True)
-        with contextlib.suppress(OSError):  # not empty: another stage keeps something there
-            self.root.parent.rmdir()
+        forget(self.root)
 
     def _path(self, unit: Unit) -> Path:
         return self.folder / f"{unit.name}.json"

@@ -3,18 +3,11 @@
 import ast
 from pathlib import Path
 
+from neumeta.state_key import is_neutral
+
 ROOT = Path(__file__).parent.parent
 
 REPORT = "neumeta/report"
-
-# Not tracked: the schema (its values are tracked by `params:`), error texts, progress lines and
-# command-line plumbing. An edit there would retrain everything, and hardly ever for a reason.
-NEUTRAL = {
-    "neumeta/errors.py",
-    "neumeta/params.py",
-    "neumeta/progress.py",
-    "neumeta/stages/_main.py",
-}
 
 
 def imported_modules(path: Path) -> set[Path]:
@@ -56,6 +49,6 @@ def stage_deps(stage: str) -> list[str]:
     The report package counts as one folder, because its templates belong to it; files without
     any code, as most `__init__.py`, do not count.
     """
-    files = closure(ROOT / "neumeta" / "stages" / f"{stage}.py") - NEUTRAL
-    files = {file for file in files if not _is_docstring_only(ROOT / file)}
+    found = closure(ROOT / "neumeta" / "stages" / f"{stage}.py")
+    files = {f for f in found if not is_neutral(ROOT / f) and not _is_docstring_only(ROOT / f)}
     return sorted({REPORT if file.startswith(f"{REPORT}/") else file for file in files})

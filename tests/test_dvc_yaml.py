@@ -77,7 +77,7 @@ class FileSpy:
         patch.setattr(io, "open", spy_open)
         patch.setattr(os, "replace", spy_replace)
         import neumeta.checkpoint
-        import neumeta.params
+        import neumeta.params.reading
 
         safe_open = neumeta.checkpoint.safe_open
 
@@ -86,7 +86,7 @@ class FileSpy:
             return safe_open(path, *args, **kwargs)
 
         patch.setattr(neumeta.checkpoint, "safe_open", spy_safe_open)
-        load_value = neumeta.params.load_value
+        load_value = neumeta.params.reading.load_value
 
         def spy_load_value(key: str, *args: Any) -> Any:
             self.sections.add(key)

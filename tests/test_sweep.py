@@ -77,6 +77,18 @@ def test_shards_joined_give_the_bytes_of_one_run(
     assert order == [(s, w, m) for s in (0, 1) for w in (2, 3, 4) for m in methods]
 
 
+def test_low_precision_scores_nearly_the_same_networks(finished: Path) -> None:
+    morphs = [load(inr_files(finished / EXPERIMENT / "inr")[0])]
+    dataset = read_dataset(finished / "data/datasets/digits.safetensors")
+    section = toy_params()["digits-lenet"]["sweep"]
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        params = parse(SweepParams, section | {"precision": precision}, "toy", "sweep")
+        losses.append([row.loss for row in sweep(morphs, dataset, params, "toy")])
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
 def test_the_stage_leaves_parts_for_the_run_that_joins(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

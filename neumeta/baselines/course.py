@@ -7,14 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from neumeta.dataset import Dataset
-from neumeta.features import Bank, training_bank
+from neumeta.features import Bank, outputs_on, products_in, training_bank
 from neumeta.fit import Batch
 from neumeta.models.family import Family, Shape
 from neumeta.models.parts import Part, apply_part
 from neumeta.params import ExamplesParams, TeachingParams, Trains
 from neumeta.tasks import Task, task_named
-
-ANSWER_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,12 @@ class Course:
         part: Part = "tail" if tail else "whole"
         if part not in self._banks:
             family = self.family if tail else replace(self.family, has_trunk=False)
-            low = self.examples.precision == "bfloat16"
             self._banks[part] = training_bank(
                 family,
                 self.base,
                 self.dataset,
                 self.examples.augmentation,
-                torch.bfloat16 if low else torch.float32,
+                self.examples.precision,
             )
         return self._banks[part]
 
@@ -109,8 +106,7 @@ class Course:
         Returns:
             Float32, shape (b, ...).
         """
-        low = self.examples.precision == "bfloat16"
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=low):
+        with products_in(self.examples.precision):
             result: Tensor = apply_part(network, weights, inputs, bank.part)
         return result.float()
 
@@ -143,10 +139,6 @@ class Course:
         """Outputs of the base network on all views of the examples, shape (views * n, ...)."""
         if bank.part not in self._answers:
             network = self.skeleton(self.family.base_width)
-            with torch.no_grad():
-                parts = [
-                    self.outputs(network, self.base, bank, inputs)
-                    for inputs in bank.inputs.flatten(0, 1).split(ANSWER_BATCH)
-                ]
-            self._answers[bank.part] = torch.cat(parts)
+            precision = self.examples.precision
+            self._answers[bank.part] = outputs_on(bank, network, self.base, precision)
         return self._answers[bank.part]

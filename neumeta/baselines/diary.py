@@ -1,15 +1,14 @@
 """Finished rows of an interrupted run, kept until the whole table is written."""
 
-import contextlib
 import json
 import logging
-import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from neumeta.files import atomic_write_text
 from neumeta.results import ResultRow
+from neumeta.state_key import forget
 
 _log = logging.getLogger("neumeta")
 
@@ -51,9 +50,7 @@ class Diary:
 
     def remove(self) -> None:
         """Forget everything."""
-        shutil.rmtree(self.root, ignore_errors=True)
-        with contextlib.suppress(OSError):  # not empty: another stage keeps something there
-            self.root.parent.rmdir()
+        forget(self.root)
 
     def _read(self) -> None:
         try:

@@ -15,7 +15,7 @@ from neumeta.jitter import ChannelJitter
 from neumeta.models.family import Family
 from neumeta.tensor_specs import TensorSpec, tensor_specs
 
-ROWS_PER_CHUNK = 1 << 17
+ROWS_PER_CHUNK = 1 << 12  # of a larger product the activations leave the caches of a CPU
 
 
 class WeightGenerator(nn.Module):
@@ -93,24 +93,22 @@ class WeightGenerator(nn.Module):
         if self.settings["coordinates"]["jitter"] == "channel" and noise > 0:
             moved = jitter.draw(draws, noise, generator, first_exact)
         for bucket in buckets:
-            rows = bucket.channels.shape[1] * len(bucket.specs)
-            per_chunk = max(1, ROWS_PER_CHUNK // rows)
+            coordinates = normalised(
+                bucket,
+                self._norm,
+                noise=noise,
+                draws=draws,
+                generator=generator,
+                first_exact=first_exact,
+                moved=moved,
+                offset=0.5 if self.settings["coordinates"]["origin"] == "centre" else 0.0,
+                sized=self.settings["coordinates"]["size"] == "raw",
+            )
+            per_chunk = max(1, ROWS_PER_CHUNK // (bucket.channels.shape[1] * len(bucket.specs)))
             total: Tensor | None = None
-            for start in range(0, draws, per_chunk):
-                count = min(per_chunk, draws - start)
-                coordinates = normalised(
-                    bucket,
-                    self._norm,
-                    noise=noise,
-                    draws=count,
-                    generator=generator,
-                    first_exact=first_exact and start == 0,
-                    moved=None if moved is None else moved[start : start + count],
-                    offset=0.5 if self.settings["coordinates"]["origin"] == "centre" else 0.0,
-                    sized=self.settings["coordinates"]["size"] == "raw",
-                )
-                part = self._kernels(coordinates, bucket).sum(dim=1)
-                total = part if total is None else total + part
+            for part in coordinates.split(per_chunk, dim=1):
+                kernels = self._kernels(part, bucket).sum(dim=1)
+                total = kernels if total is None else total + kernels
             assert total is not None
             for slot, spec in enumerate(bucket.specs):
                 found[spec.name] = self._assemble(total[slot, : spec.rows] / draws, spec)

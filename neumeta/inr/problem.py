@@ -4,20 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import torch
 from torch import Tensor, nn
 
 from neumeta.dataset import Dataset, Split
-from neumeta.evaluate import bypass_weights, evaluate
-from neumeta.features import Bank, feature_split, training_bank
+from neumeta.evaluate import bypass_floor
+from neumeta.features import Bank, feature_split, outputs_on, training_bank
 from neumeta.interpolate import interpolate_weights
 from neumeta.models.family import Family
-from neumeta.models.parts import apply_part
 from neumeta.params import TrainParams
 from neumeta.tasks import Task, task_named
-
-TEACHER_BATCH = 1000
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -89,22 +84,7 @@ class Problem:
             Shape (views * n, ...), without gradients.
         """
         network = self.skeleton(self.family.base_width)
-        inputs = self.train.inputs.flatten(0, 1)
-        with torch.no_grad(), self.precision():
-            parts = [
-                apply_part(network, self.base, batch, self.train.part).float()
-                for batch in inputs.split(TEACHER_BATCH)
-            ]
-        return torch.cat(parts)
-
-    def precision(self) -> torch.autocast:
-        """Choose the type of matrix products.
-
-        Returns:
-            A context in which they run in the precision of the params.
-        """
-        low = self.params.precision == "bfloat16"
-        return torch.autocast("cpu", torch.bfloat16, enabled=low)
+        return outputs_on(self.train, network, self.base, self.params.precision)
 
     @cached_property
     def bypass_floor(self) -> float:
@@ -113,10 +93,7 @@ class Problem:
         Returns:
             A fraction, 0 to 1.
         """
-        width = self.family.base_width
-        weights = bypass_weights(self.base, self.family.generated)
-        score = evaluate(self.skeleton(width), weights, self.val, self.task, part=self.train.part)
-        return score.accuracy
+        return bypass_floor(self.family, self.base, self.val, self.task, self.train.part)
 
 
 def make_problem(
@@ -133,11 +110,10 @@ def make_problem(
     Returns:
         What the seeds share.
     """
-    dtype = DTYPES[params.precision]
     return Problem(
         family=family,
         base=base,
-        train=training_bank(family, base, dataset, params.augmentation, dtype),
+        train=training_bank(family, base, dataset, params.augmentation, params.precision),
         val=feature_split(family, base, dataset.split("val")),
         task=task_named(dataset.task),
         params=params,

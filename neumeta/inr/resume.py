@@ -5,48 +5,21 @@ set, base network or line of code never meets a stale state. Finished seeds wait
 are done.
 """
 
-import hashlib
 import json
 import logging
 import shutil
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from neumeta.checkpoint import read_checkpoint, write_checkpoint
 from neumeta.errors import UserError
-from neumeta.files import sha256_of, write_json
+from neumeta.files import write_json
 from neumeta.inr.train import Trainer
+from neumeta.state_key import forget
 
 _log = logging.getLogger("neumeta")
-
-
-def loaded_code() -> list[str]:
-    """List the project's modules that this process has imported.
-
-    Returns:
-        Their files, sorted.
-    """
-    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "neumeta"]
-    return sorted({file for module in modules if (file := getattr(module, "__file__", None))})
-
-
-def state_key(settings: Any, files: Iterable[str | Path]) -> str:
-    """Hash what a run depends on.
-
-    Args:
-        settings: JSON-ready parameters.
-        files: Input files and code, hashed by content.
-
-    Returns:
-        16 hexadecimal digits.
-    """
-    description = [torch.__version__, settings, [sha256_of(path) for path in files]]
-    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class ResumeFolder:
@@ -56,8 +29,8 @@ class ResumeFolder:
         """Name the folder, and forget states of other keys; the first save makes it.
 
         Args:
-            root: Folder of one experiment.
-            key: See `state_key`.
+            root: Folder of one experiment's training.
+            key: See `neumeta.state_key`.
         """
         self.root = Path(root)
         self.folder = self.root / key
@@ -181,7 +154,7 @@ class ResumeFolder:
 
     def remove(self) -> None:
         """Forget everything."""
-        shutil.rmtree(self.root, ignore_errors=True)
+        forget(self.root)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from neumeta.evaluate import check_alive, evaluate
+from neumeta.features import products_in
 from neumeta.inr.average import update_average
 from neumeta.inr.generator import WeightGenerator
 from neumeta.inr.losses import (
@@ -113,14 +114,16 @@ class Trainer:
             group["lr"] = rate
         self.optimiser.zero_grad()
         if self.phase == "warm":
-            with problem.precision():
-                terms = self._warm_terms(self._draw_width())
+            with products_in(params.precision):
+                terms = self._warm_terms(self._draw_width(), params.warm_start.noise)
             self._backward(terms, {"reconstruction": 1.0})
         else:
             weights = loss_weights(params.losses, self.step / total)
             for _ in range(params.task.widths_per_step):
-                with problem.precision():
-                    terms = self._task_terms(self._draw_width(), weights)
+                exact = params.base_share > 0 and self._toss() < params.base_share
+                width = problem.family.base_width if exact else self._draw_width()
+                with products_in(params.precision):
+                    terms = self._task_terms(width, 0.0 if exact else params.noise, weights)
                 self._backward(terms, weights)
         self.team.average_gradients(self.inr.parameters())
         nn.utils.clip_grad_norm_(self.inr.parameters(), params.clip_norm)
@@ -131,26 +134,23 @@ class Trainer:
         self._record(rate, total)
 
     def _draw_width(self) -> int:
-        params = self.problem.params
-        share = params.base_share if self.phase == "task" else 0.0
-        if share > 0 and float(torch.rand((), generator=self.random)) < share:
-            return self.problem.family.base_width
-        widths = params.widths.values()
+        widths = self.problem.params.widths.values()
         return widths[int(torch.randint(len(widths), (), generator=self.random))]
 
-    def _generate(self, width: int) -> dict[str, Tensor]:
-        params = self.problem.params
-        noise = params.warm_start.noise if self.phase == "warm" else params.noise
+    def _toss(self) -> float:
+        return float(torch.rand((), generator=self.random))
+
+    def _generate(self, width: int, noise: float) -> dict[str, Tensor]:
         return self.inr.weights(width, noise=noise, generator=self.random, first_exact=False)
 
-    def _warm_terms(self, width: int) -> LossTerms:
-        weights = self._generate(width)
+    def _warm_terms(self, width: int, noise: float) -> LossTerms:
+        weights = self._generate(width, noise)
         return LossTerms(reconstruction=reconstruction_loss(weights, self.problem.target(width)))
 
-    def _task_terms(self, width: int, factors: Mapping[str, float]) -> LossTerms:
+    def _task_terms(self, width: int, noise: float, factors: Mapping[str, float]) -> LossTerms:
         problem, params = self.problem, self.problem.params
         batch = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
-        weights = self._generate(width)
+        weights = self._generate(width, noise)
         rows = self.team.share(problem.train.rows(batch, self.random))
         inputs, targets = problem.train.take(rows)
         outputs = apply_part(

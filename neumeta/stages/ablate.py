@@ -3,7 +3,6 @@
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from neumeta.ablation import Ablation
@@ -18,8 +17,6 @@ from neumeta.stages._main import flags, guarded, recorded, stage_parser
 from neumeta.state_key import RESUME_ROOT, loaded_code
 from neumeta.tables import write_table
 
-# Code that no result depends on; `deps` in dvc.yaml leaves out the same.
-_NEUTRAL = frozenset({"errors.py", "params.py", "progress.py", "_main.py"})
 _log = logging.getLogger("neumeta")
 
 
@@ -48,10 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         base, family, _ = read_network(args.permuted)
         _check_widths(lines, family)
         dataset = read_dataset(args.dataset)
-        code = [file for file in {__file__, *loaded_code()} if Path(file).name not in _NEUTRAL]
-        parts = Parts(
-            RESUME_ROOT / args.experiment / "ablate", [args.dataset, args.permuted, *sorted(code)]
-        )
+        inputs = [args.dataset, args.permuted, *loaded_code()]
+        parts = Parts(RESUME_ROOT / args.experiment / "ablate", inputs)
         Ablation(family, base, dataset).measure([line.variant for line in lines], parts)
         rows = csv_rows(lines, parts)
         if args.table is not None:

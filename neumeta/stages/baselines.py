@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         course = Course(family, base, read_dataset(args.dataset), examples, trained.values())
         comparison = Baselines(course, params)
         settings = [part.model_dump(mode="json") for part in (params, trained, examples)]
-        inputs = [args.dataset, args.permuted, *sorted({__file__, *loaded_code()})]
+        inputs = [args.dataset, args.permuted, *loaded_code()]
         root = RESUME_ROOT / args.experiment / "baselines"
         diary = Diary(root, state_key(settings, inputs))
         with recorded("baselines", args.record, earlier=diary.seconds):

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"{args.inr}: holds no seed-N.safetensors; run the train stage")
         morphs = [load(path) for path in files]
         dataset = read_dataset(args.dataset)
-        inputs = [args.dataset, *files, *sorted({__file__, *loaded_code()})]
+        inputs = [args.dataset, *files, *loaded_code()]
         key = state_key(params.model_dump(mode="json"), inputs)
         parts = SweepParts(RESUME_ROOT / args.experiment / "sweep", key)
         if shard is not None:

@@ -11,15 +11,14 @@ from neumeta.dataset import read_dataset
 from neumeta.files import atomic_write_bytes, check_writable, sha256_of
 from neumeta.inr.file import write_inr
 from neumeta.inr.problem import Problem, make_problem
-from neumeta.inr.resume import ResumeFolder, loaded_code, state_key
+from neumeta.inr.resume import ResumeFolder
 from neumeta.inr.train import HISTORY_COLUMNS, Trainer
 from neumeta.network_file import read_network
 from neumeta.parallel import Team, assembled
 from neumeta.params import TrainParams, load_section
 from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.state_key import RESUME_ROOT, loaded_code, state_key
 from neumeta.tables import write_table
-
-RESUME_ROOT = Path("data/.resume")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,7 +57,7 @@ def train(args: argparse.Namespace, team: Team) -> None:
         family.check_width(width)
     inputs = [args.dataset, args.permuted, *loaded_code()]
     key = state_key(params.model_dump(mode="json"), inputs)
-    resume = ResumeFolder(RESUME_ROOT / args.experiment, key)
+    resume = ResumeFolder(RESUME_ROOT / args.experiment / "train", key)
     team.check_batch(params.task.batch_size)
     problem = make_problem(family, base, dataset, params)
     origin = {

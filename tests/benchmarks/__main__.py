@@ -10,25 +10,24 @@ from functools import partial
 
 import torch
 
+from neumeta.features import DTYPES
 from tests.benchmarks import ours, reference
 from tests.benchmarks.case import TINY, WIDTH, WIDTHS_PER_SWEEP, Case, Size, make_case
 from tests.benchmarks.timing import Action, compare, flops, line, matmul_peak, share, side_by_side
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
 
 def steps(case: Case, repeats: int) -> Iterator[str]:
     """One training step in both precisions, and the share of the peak that it reaches."""
-    trainers = [ours.trainer_of(case, precision) for precision in PRECISIONS]
+    trainers = [ours.trainer_of(case, precision) for precision in DTYPES]
     slow: list[Action] = [
         reference.step_of(case, trainers[0].inr, lean=lean) for lean in (False, True)
     ]
     fast: list[Action] = [partial(ours.one_step, trainer) for trainer in trainers]
     *times, literal, lean = side_by_side([*fast, *slow], repeats)
     for name, slower in (("", literal), ("-lean-reference", lean)):
-        for precision, time in zip(PRECISIONS, times, strict=True):
+        for precision, time in zip(DTYPES, times, strict=True):
             yield compare(f"step-{precision}{name}", time.median, slower.median)
-    for (precision, dtype), time, step in zip(PRECISIONS.items(), times, fast, strict=True):
+    for (precision, dtype), time, step in zip(DTYPES.items(), times, fast, strict=True):
         peak = matmul_peak(dtype, case.size.matmuls, repeats)
         yield share(f"peak-share-{precision}", flops(step) / time.fastest, peak)
 
@@ -36,12 +35,16 @@ def steps(case: Case, repeats: int) -> Iterator[str]:
 def sweeps(case: Case, repeats: int, draws: Sequence[int]) -> Iterator[str]:
     """The K-draw sweep of one width; ours bears its share of what a sweep does once."""
     inr = ours.trainer_of(case, "float32").inr
-    once, fast = ours.sweep_of(case, inr)
     slow = reference.sweep_of(case, inr)
+    sides = [ours.sweep_of(case, inr, precision) for precision in DTYPES]
     for k in draws:
-        actions: list[Action] = [once, partial(fast, k), partial(slow, k)]
-        first, time, literal = (timing.median for timing in side_by_side(actions, repeats))
-        yield compare(f"sweep-K{k}", time + first / WIDTHS_PER_SWEEP, literal)
+        actions: list[Action] = [partial(slow, k)]
+        for once, fast in sides:
+            actions += [once, partial(fast, k)]
+        literal, *times = (timing.median for timing in side_by_side(actions, repeats))
+        for place, precision in enumerate(DTYPES):
+            first, time = times[2 * place : 2 * place + 2]
+            yield compare(f"sweep-{precision}-K{k}", time + first / WIDTHS_PER_SWEEP, literal)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

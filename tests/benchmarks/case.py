@@ -9,7 +9,7 @@ from torch import Tensor
 from neumeta.dataset import Dataset, SplitName, channel_statistics
 from neumeta.models.family import Family, make_family
 from neumeta.models.parameters import parameters_of
-from neumeta.params import TrainParams, load_value, parse
+from neumeta.params import Precision, TrainParams, load_value, parse
 from tests.toy import ROOT
 
 IMAGE_SHAPE = (3, 32, 32)
@@ -87,7 +87,7 @@ def make_case(size: Size) -> Case:
     return Case(size, family, parameters_of(family.build(family.base_width)), data)
 
 
-def train_params(size: Size, precision: str) -> TrainParams:
+def train_params(size: Size, precision: Precision) -> TrainParams:
     """Parameters of a training at the width of the benchmarks, with every loss term."""
     section: dict[str, Any] = load_value("digits-lenet.train", ROOT / "params.yaml")
     never = 10**9

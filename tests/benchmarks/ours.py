@@ -4,17 +4,18 @@ from collections.abc import Callable
 
 import torch
 
-from neumeta.features import feature_split
+from neumeta.features import feature_split, products_in
 from neumeta.inr.generator import WeightGenerator
 from neumeta.inr.problem import make_problem
 from neumeta.inr.train import Trainer
 from neumeta.morph import MorphableNetwork
+from neumeta.params import Precision
 from neumeta.scorer import Scorer
 from tests.benchmarks.case import NOISE, WIDTH, Case, train_params
 from tests.benchmarks.reference import Result
 
 
-def trainer_of(case: Case, precision: str) -> Trainer:
+def trainer_of(case: Case, precision: Precision) -> Trainer:
     """A trainer in its task phase, its features and the teacher's answers computed."""
     params = train_params(case.size, precision)
     problem = make_problem(case.family, case.base, case.data, params)
@@ -29,7 +30,7 @@ def one_step(trainer: Trainer) -> None:
 
 
 def sweep_of(
-    case: Case, inr: WeightGenerator
+    case: Case, inr: WeightGenerator, precision: Precision
 ) -> tuple[Callable[[], object], Callable[[int], Result]]:
     """What a sweep does once, and what it does per width, given K."""
     test = case.data.split("test")
@@ -38,12 +39,14 @@ def sweep_of(
     scorer = Scorer(case.family, case.data, [WIDTH])
 
     def once() -> object:
-        return feature_split(case.family, case.base, test)
+        with products_in(precision):
+            return feature_split(case.family, case.base, test)
 
     def width(draws: int) -> Result:
         random = torch.Generator().manual_seed(0)
-        weights = morph.weights(WIDTH, draws=draws, noise=NOISE, generator=random)
-        score = scorer.score(WIDTH, weights)
+        with products_in(precision):
+            weights = morph.weights(WIDTH, draws=draws, noise=NOISE, generator=random)
+            score = scorer.score(WIDTH, weights)
         return score.accuracy, score.mean_loss
 
     return once, width

@@ -24,8 +24,10 @@ def test_every_benchmark_prints_its_line(capsys: pytest.CaptureFixture[str]) -> 
         "step-bfloat16-lean-reference",
         "peak-share-float32",
         "peak-share-bfloat16",
-        "sweep-K2",
-        "sweep-K3",
+        "sweep-float32-K2",
+        "sweep-bfloat16-K2",
+        "sweep-float32-K3",
+        "sweep-bfloat16-K3",
     ]
 
 
@@ -53,7 +55,7 @@ def test_both_sides_of_the_sweep_score_the_same_network() -> None:
     case = make_case(replace(TINY, images=300))
     inr = ours.trainer_of(case, "float32").inr
     inr.scale *= 10  # so that the answers hang on the generated block
-    assert ours.sweep_of(case, inr)[1](1) == pytest.approx(
+    assert ours.sweep_of(case, inr, "float32")[1](1) == pytest.approx(
         reference.sweep_of(case, inr)(1), rel=1e-5
     )
 

@@ -207,7 +207,7 @@ def test_one_training_step_is_the_literal_one(family_of: Maker, width: int) -> N
     trainer = Trainer(problem, seed=3)
     factors = loss_weights(problem.params.losses, progress=0.0)
     state = trainer.random.get_state()
-    terms = trainer._task_terms(width, factors)
+    terms = trainer._task_terms(width, problem.params.noise, factors)
     loss = terms.weighted(factors)
     loss.backward()
 

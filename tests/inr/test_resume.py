@@ -13,10 +13,11 @@ import torch
 
 from neumeta.checkpoint import to_bytes
 from neumeta.inr.problem import Problem, make_problem
-from neumeta.inr.resume import ResumeFolder, loaded_code, state_key
+from neumeta.inr.resume import ResumeFolder
 from neumeta.inr.train import Trainer
 from neumeta.models.parameters import parameters_of
 from neumeta.params import TrainParams, parse
+from neumeta.state_key import loaded_code, state_key
 from tests.stages.commands import command_of
 from tests.toy import ROOT, toy_dataset, toy_family, toy_params, write_toy_params
 
@@ -115,7 +116,7 @@ def wait_for_change(folder: Path, process: subprocess.Popen[bytes], seen: set[ob
     while process.poll() is None and time.monotonic() < deadline:
         now = {
             (path.name, path.stat().st_mtime_ns)
-            for path in (folder / "data/.resume").glob("*/*/*.safetensors")
+            for path in (folder / "data/.resume").glob("*/train/*/*.safetensors")
         }
         if now - seen:
             seen |= now

@@ -40,6 +40,17 @@ def test_a_second_run_gives_the_same_bytes(stage: str, copy: Path) -> None:
     assert contents(copy) == before
 
 
+@pytest.mark.parametrize("stage", ["train", "sweep", "baselines", "ablate"])
+def test_a_stage_leaves_the_unfinished_work_of_the_others_alone(stage: str, copy: Path) -> None:
+    others = {"train", "sweep", "baselines", "ablate"} - {stage}
+    kept = [Path("data/.resume/digits-lenet", other, "key", "part.json") for other in others]
+    for path in kept:
+        path.parent.mkdir(parents=True)
+        path.write_text("{}", encoding="utf-8")
+    assert run_stage(stage) == 0
+    assert all(path.is_file() for path in kept)
+
+
 def test_another_seed_gives_other_bytes(copy: Path) -> None:
     before = contents(copy)
     params = toy_params()

@@ -1,0 +1,78 @@
+"""The schema of params.yaml: frozen, complete, unknown keys rejected, units in the field text."""
+
+from neumeta.params.ablate import AblateParams, AblateTable, row_params
+from neumeta.params.base import (
+    FamilyParams,
+    FetchParams,
+    OptimiserParams,
+    PermuteParams,
+    Recipe,
+    ScheduleParams,
+)
+from neumeta.params.data import DataParams
+from neumeta.params.experiment import Experiment, load_params
+from neumeta.params.fields import (
+    DEFAULT_DRAWS,
+    Criterion,
+    Precision,
+    ScoredSplit,
+    Trains,
+    WidthRange,
+)
+from neumeta.params.inr import (
+    AugmentationParams,
+    LossParams,
+    SweepParams,
+    TrainParams,
+)
+from neumeta.params.peers import (
+    BaselineParams,
+    DistilledParams,
+    ExamplesParams,
+    IndividualParams,
+    IntegralParams,
+    PrunedParams,
+    ScoringParams,
+    SlimmableParams,
+    TeachingParams,
+)
+from neumeta.params.reading import PARAMS_FILE, load_section, load_value, parse, read_yaml
+
+__all__ = [
+    "DEFAULT_DRAWS",
+    "PARAMS_FILE",
+    "AblateParams",
+    "AblateTable",
+    "AugmentationParams",
+    "BaselineParams",
+    "Criterion",
+    "DataParams",
+    "DistilledParams",
+    "ExamplesParams",
+    "Experiment",
+    "FamilyParams",
+    "FetchParams",
+    "IndividualParams",
+    "IntegralParams",
+    "LossParams",
+    "OptimiserParams",
+    "PermuteParams",
+    "Precision",
+    "PrunedParams",
+    "Recipe",
+    "ScheduleParams",
+    "ScoredSplit",
+    "ScoringParams",
+    "SlimmableParams",
+    "SweepParams",
+    "TeachingParams",
+    "TrainParams",
+    "Trains",
+    "WidthRange",
+    "load_params",
+    "load_section",
+    "load_value",
+    "parse",
+    "read_yaml",
+    "row_params",
+]

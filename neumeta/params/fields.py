@@ -1,0 +1,74 @@
+"""The kinds of values, each with its limits and its unit."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+DEFAULT_DRAWS = 16  # K where a user of a checkpoint names none
+NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+
+Width = Annotated[int, Field(ge=1, description="base width h, in channels")]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(gt=0, le=1, description="peak learning rate")]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Count = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0, description="factor of one loss term; 0 switches it off")]
+Percent = Annotated[float, Field(ge=0, le=100, description="per cent")]
+Changes = Annotated[dict[str, Any], Field(description="dotted key of the section train -> value")]
+ScoredSplit = Literal["val", "test"]
+Precision = Annotated[
+    Literal["float32", "bfloat16"],
+    Field(description="of matrix products and of the frozen trunk; weights stay float32"),
+]
+Criterion = Literal["random", "l1", "l2", "taylor", "hessian"]
+Trains = Annotated[
+    Literal["generated", "all"],
+    Field(description="generated: what the INR makes, the rest as in the base; all: every tensor"),
+]
+
+
+def as_tuple(value: Any) -> Any:
+    """Turn a YAML list into a tuple.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        The same; a list as a tuple.
+    """
+    return tuple(value) if isinstance(value, list) else value
+
+
+Widths = Annotated[tuple[Width, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+Seeds = Annotated[tuple[Seed, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, no unknown keys, no silent type changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+S = TypeVar("S", bound=Section)
+
+
+class WidthRange(Section):
+    """An inclusive range of base widths."""
+
+    start: Width = Field(description="smallest width, channels")
+    stop: Width = Field(description="largest width, channels, included")
+    step: Count = Field(1, description="distance between widths, channels")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "WidthRange":
+        if self.start > self.stop:
+            raise ValueError(f"start {self.start} is above stop {self.stop}; start must be <= stop")
+        return self
+
+    def values(self) -> tuple[int, ...]:
+        """List the widths.
+
+        Returns:
+            The widths in ascending order.
+        """
+        return tuple(range(self.start, self.stop + 1, self.step))

@@ -1,0 +1,146 @@
+"""Schema of the INR: the sections `train` and `sweep`."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from neumeta.params.base import OptimiserParams, ScheduleParams
+from neumeta.params.fields import (
+    Count,
+    Fraction,
+    Precision,
+    Rate,
+    Section,
+    Seed,
+    Seeds,
+    Weight,
+    WidthRange,
+    Widths,
+)
+
+
+class EncodingParams(Section):
+    """Fourier features of the coordinates."""
+
+    identity_octaves: int = Field(
+        ge=0, le=16, description="frequencies of tensor index and count; 0 for block, 4 for single"
+    )
+    index_octaves: int = Field(
+        ge=0, le=32, description="frequencies per channel index; about log2(channels)"
+    )
+    size_octaves: int = Field(ge=0, le=16, description="frequencies per layer size")
+
+
+class CoordinateParams(Section):
+    """How a weight's place becomes a coordinate, and what moves in training and sampling."""
+
+    jitter: Literal["weight", "channel"] = Field(
+        description="weight: every weight is moved on its own, as published; channel: all weights "
+        "of a channel are moved together, as if the channel lay elsewhere"
+    )
+    origin: Literal["edge", "centre"] = Field(
+        description="channel i of n lies at i/n (edge, as published) or (i + 0.5)/n (centre)"
+    )
+    size: Literal["raw", "none"] = Field(
+        description="whether the INR is told the layer's size (raw, as published) or not"
+    )
+
+
+class AugmentationParams(Section):
+    """Random crops and flips, made once and kept in memory."""
+
+    views: Count = Field(description="augmented copies of the training set; one is drawn per use")
+    pad: int = Field(ge=0, description="zeros around the image before the crop, pixels")
+    flip: bool = Field(description="mirror every second image, on average")
+    seed: Seed
+
+
+class NetworkParams(Section):
+    """The INR itself."""
+
+    layers: Count = Field(description="hidden layers, the first one included")
+    hidden: Count = Field(description="units per hidden layer")
+    residual: bool
+    residual_scale: float = Field(ge=0, description="initial factor of each residual branch")
+    arrangement: Literal["block", "single"] = Field(
+        description="block: one MLP per generated tensor; single: one MLP for all"
+    )
+
+
+class PhaseParams(Section):
+    """One phase of the training: steps and peak learning rate."""
+
+    steps: int = Field(ge=0)
+    lr: Rate
+    schedule: ScheduleParams
+
+
+class WarmStartParams(PhaseParams):
+    """The warm start fits resampled base weights, without data."""
+
+    noise: float = Field(ge=0, le=4, description="as train.noise, which holds in the task phase")
+
+
+class TaskPhaseParams(PhaseParams):
+    """The task phase also draws batches."""
+
+    batch_size: Count = Field(description="examples per width and step")
+    widths_per_step: Count = Field(description="configurations drawn per step")
+
+
+class LossParams(Section):
+    """Weights of the loss terms."""
+
+    task: Weight
+    distillation: Weight
+    temperature: float = Field(gt=0, description="of the distillation softmax")
+    reconstruction: Weight
+    fade: float = Field(
+        gt=0, description="the reconstruction weight reaches 0 after this share of the steps"
+    )
+    regularisation: Weight
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> "LossParams":
+        if not self.task + self.distillation + self.regularisation > 0:
+            raise ValueError("task, distillation and regularisation are all 0; set one above 0")
+        return self
+
+
+class TrainParams(Section):
+    """Training of the INR (Algorithm 2, with warm start and distillation)."""
+
+    widths: WidthRange
+    seeds: Seeds = Field(description="one INR is trained per seed")
+    precision: Precision
+    augmentation: AugmentationParams | None = Field(description="null: the images as they are")
+    coordinates: CoordinateParams
+    noise: float = Field(
+        ge=0, le=4, description="half range a of U(-a, a) on channel indices and sizes, channels"
+    )
+    encoding: EncodingParams
+    network: NetworkParams
+    base_share: Fraction = Field(
+        description="share of task steps at the base width with exact coordinates; the rest draws "
+        "a width and noise"
+    )
+    warm_start: WarmStartParams
+    task: TaskPhaseParams
+    losses: LossParams
+    optimiser: OptimiserParams
+    clip_norm: float = Field(gt=0, description="largest allowed gradient norm")
+    ema: Fraction = Field(description="decay per step of the averaged weights")
+    probe_widths: Widths = Field(description="widths validated during training, channels")
+    validate_every: Count = Field(description="task steps between validations")
+    log_every: Count = Field(description="steps between rows of the loss curve")
+    save_every: Count = Field(description="steps between resumable states")
+
+
+class SweepParams(Section):
+    """Sampling and evaluation at every width (Algorithm 3)."""
+
+    widths: WidthRange
+    precision: Precision
+    draws: Count = Field(description="K draws averaged per network; draw 0 is noise-free")
+    noise: float = Field(ge=0, le=4, description="half range of the noise of draws 1.., channels")
+    seed: Seed
