@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Sequence
 
-from neumeta.errors import UserError
 from neumeta.params import DEFAULT_DRAWS
 from neumeta.stages._main import OneLineParser, guarded
 
@@ -63,7 +62,7 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--draws", type=int, default=DEFAULT_DRAWS, help="K, draws averaged (default %(default)s)"
     )
-    parser.add_argument("--noise", type=float, help="half range, channels (default: training's)")
+    parser.add_argument("--noise", type=float, help="half range, channels (default: the file's)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
 
 
@@ -113,12 +112,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     morph = load(args.checkpoint)
     for width in args.width:
         morph.family.check_width(width)
-    dataset = read_dataset(args.dataset)
-    if dataset.input_spec() != dict(morph.header["input"]):
-        raise UserError(
-            f"{args.dataset}: is not the data of this checkpoint; "
-            f"needs {morph.header['input']['dataset']} with the same classes and normalisation"
-        )
+    dataset = read_dataset(args.dataset, morph.family.input_spec)
     split = dataset.split(args.split)
     print(f"width  accuracy  loss    ({args.split}, n = {len(split)}, K = {args.draws})")
     for width in args.width:

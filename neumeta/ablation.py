@@ -42,6 +42,7 @@ class Ablation:
         self.family = family
         self.base = base
         self.dataset = dataset
+        self._data_sha256 = dataset.content_sha256()
         self._problem: Problem | None = None
         self._splits: dict[ScoredSplit, Split] = {}
         self._floors: dict[ScoredSplit, float] = {}
@@ -84,8 +85,9 @@ class Ablation:
             inr, collapsed = trainer.average, True
         description = {
             "seed": variant.seed,
-            "noise": variant.train.noise,
+            "noise": variant.train.sample_noise,
             "train_widths": list(variant.train.widths.values()),
+            "data_sha256": self._data_sha256,
             "collapsed": collapsed,
         }
         write_inr(path, inr, self.base, description)

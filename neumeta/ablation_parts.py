@@ -58,7 +58,10 @@ class Variant:
         Returns:
             JSON-ready.
         """
-        return {"train": self.train.model_dump(mode="json", exclude={"seeds"}), "seed": self.seed}
+        return {
+            "train": self.train.model_dump(mode="json", exclude={"seeds", "sample_noise"}),
+            "seed": self.seed,
+        }
 
     def settings(self) -> dict[str, Any]:
         """Describe everything.
@@ -108,7 +111,7 @@ def plan(ablate: AblateParams, train: TrainParams, sweep: SweepParams) -> list[L
     Args:
         ablate: The section `ablate`.
         train: The section `train`, which the rows change.
-        sweep: The section `sweep`: draws and noise of rows that name none.
+        sweep: The section `sweep`: draws of rows that name none.
 
     Returns:
         By table, row and seed, in the order of the parameters.
@@ -121,7 +124,7 @@ def plan(ablate: AblateParams, train: TrainParams, sweep: SweepParams) -> list[L
         for row in table.rows:
             changed, sample = row_params(train, table, row), row.sample
             draws = sample.draws if sample and sample.draws is not None else sweep.draws
-            noise = sample.noise if sample and sample.noise is not None else sweep.noise
+            noise = sample.noise if sample and sample.noise is not None else changed.sample_noise
             split = table.split or ablate.split
             lines += [
                 Line(

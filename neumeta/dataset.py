@@ -2,10 +2,11 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -168,17 +169,19 @@ def write_dataset(path: str | Path, dataset: Dataset) -> None:
     write_checkpoint(path, tensors, header)
 
 
-def read_dataset(path: str | Path) -> Dataset:
+def read_dataset(path: str | Path, needs: Mapping[str, Any] | None = None) -> Dataset:
     """Read a dataset written by `write_dataset`.
 
     Args:
         path: The file.
+        needs: What a network takes, see `Dataset.input_spec`; None takes any dataset.
 
     Returns:
         The dataset.
 
     Raises:
-        UserError: If the file is missing, damaged, or holds something else.
+        UserError: If the file is missing, damaged, or holds something else, or another dataset
+            than the network takes.
     """
     tensors, header = read_checkpoint(path, "dataset")
     shape = tuple(header["image_shape"])
@@ -200,4 +203,9 @@ def read_dataset(path: str | Path) -> Dataset:
     )
     if dataset.content_sha256() != header["content_sha256"]:
         raise UserError(f"{path}: content does not match its sha256; run the data stage again")
+    if needs is not None and dataset.input_spec() != dict(needs):
+        raise UserError(
+            f"{path}: is not the data of this network; needs {needs['dataset']} with the same "
+            "classes and normalisation"
+        )
     return dataset

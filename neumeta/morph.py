@@ -52,7 +52,7 @@ class MorphableNetwork:
         Args:
             width: Base width h, channels.
             draws: K, number of draws averaged; 1 gives the noise-free network.
-            noise: Half range of the coordinate noise, channels; None takes that of training.
+            noise: Half range of the coordinate noise, channels; None takes that of the file.
             generator: Source of the noise; None takes a fresh one of seed 0.
 
         Returns:
@@ -80,7 +80,7 @@ class MorphableNetwork:
         Args:
             width: Base width h, channels.
             draws: K, number of draws averaged.
-            noise: Half range of the coordinate noise, channels; None takes that of training.
+            noise: Half range of the coordinate noise, channels; None takes that of the file.
             generator: Source of the noise; None takes a fresh one of seed 0.
 
         Returns:

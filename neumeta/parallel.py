@@ -109,9 +109,9 @@ def assembled() -> Iterator[Team]:
     """Join the processes that `torchrun` started; one process alone where it started none.
 
     Yields:
-        The team; messages go by NCCL where every process has a GPU, else by gloo.
+        The team; messages go by gloo.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
     if size == 1:
         yield ALONE
         return

@@ -171,9 +171,7 @@ class _Measurer:
             return (scorer.row("bypass", width, dead, unit.seed),)
         # Fresh for every width, so that a network depends on its width and the seed alone.
         generator = torch.Generator().manual_seed(self.params.seed)
-        averaged = morph.weights(
-            unit.width, draws=self.params.draws, noise=self.params.noise, generator=generator
-        )
+        averaged = morph.weights(unit.width, draws=self.params.draws, generator=generator)
         exact = morph.weights(unit.width, draws=1)
         return (
             scorer.row("neumeta", unit.width, averaged, unit.seed),

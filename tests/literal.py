@@ -3,9 +3,10 @@
 The slow, plain reference that the fast code is compared with, for its results and its speed.
 Nothing is batched or kept: every coordinate is built by a Python loop, the MLPs run one after
 another, the whole network runs on images, and every draw makes a whole network of its own.
-Source: paper, section 3 and algorithms 2 and 3. Three things are as in `neumeta`, where the
-published code differs: noise moves only what follows the width, divisors are exact, and a tensor
-keeps its own MLP whatever the noise.
+Source: paper, section 3 and algorithms 2 and 3. Where the published code differs, it does as
+`neumeta` does: noise moves only what follows the width, divisors are exact, a tensor keeps its own
+MLP whatever the noise and has a fixed output scale, small kernels are cut from the centre of large
+ones, the reconstruction is relative and asked for at every width, and gradients are clipped by norm.
 """
 
 import copy

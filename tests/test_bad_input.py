@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from neumeta.checkpoint import read_checkpoint, write_checkpoint
 from tests.stages.commands import command_of
 from tests.toy import ROOT, toy_params, write_toy_params
 
@@ -55,6 +56,25 @@ def truncated_base(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def inr_without(key: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        tensors, header = read_checkpoint(folder / INR)
+        write_checkpoint(folder / INR, tensors, {k: v for k, v in header.items() if k != key})
+
+    return spoil
+
+
+def inr_of_another_form(folder: Path) -> None:
+    tensors, header = read_checkpoint(folder / INR)
+    write_checkpoint(folder / INR, tensors, header | {"inr": {"encoding": {}}})
+
+
+def other_images(folder: Path) -> None:
+    path = folder / "data/datasets/digits.safetensors"
+    tensors, header = read_checkpoint(path)
+    write_checkpoint(path, tensors, header | {"mean": [0.25]})
+
+
 def no_inr(folder: Path) -> None:
     shutil.rmtree(folder / EXPERIMENT / "inr")
 
@@ -86,6 +106,20 @@ FAULTS = {
     ),
     "truncated INR": Fault(stage("sweep"), truncated_inr, ("seed-0.safetensors", "damaged")),
     "truncated base": Fault(stage("train"), truncated_base, ("permuted.safetensors", "damaged")),
+    "INR without its noise": Fault(
+        stage("sweep"), inr_without("noise"), ("seed-0.safetensors", "lacks 'noise'")
+    ),
+    "INR of another form": Fault(
+        ["-m", "neumeta", "info", INR],
+        inr_of_another_form,
+        ("seed-0.safetensors", "no INR of this version"),
+    ),
+    **{
+        f"other images for {name}": Fault(
+            stage(name), other_images, ("digits.safetensors", "is not the data of this network")
+        )
+        for name in ("train", "sweep")
+    },
     "no INR": Fault(stage("sweep"), no_inr, ("inr", "run the train stage")),
     "width out of family": Fault(
         ["-m", "neumeta", "sample", INR, "--width", "40", "--out", "x.safetensors"],

@@ -1,8 +1,10 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from neumeta.coordinates import make_buckets, normalised
+from neumeta.errors import UserError
 from neumeta.jitter import ChannelJitter
 from neumeta.models.family import family_from_header, make_family
 from neumeta.tensor_specs import TensorSpec, tensor_specs
@@ -122,6 +124,14 @@ def test_first_draw_of_channel_jitter_can_be_exact() -> None:
     jitter = ChannelJitter(specs_of(4))
     moved = jitter.draw(3, 0.5, torch.Generator().manual_seed(0), first_exact=True)
     assert not moved[0].any() and moved[1, :-1].all() and not moved[:, -1].any()
+
+
+def test_an_order_that_does_not_fit_its_stream_is_refused() -> None:
+    settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
+    settings |= {"base_width": 64, "min_width": 1, "max_width": 64}
+    family = make_family(settings, {"image_shape": [3, 32, 32], "classes": list("abc")})
+    with pytest.raises(UserError, match="'stream 3' must be an order of 64 channels"):
+        tensor_specs(family.with_stream_orders({"stream 3": [1, 0]}), 8)
 
 
 def test_streams_are_read_in_their_order_and_stay_in_the_network() -> None:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from neumeta.errors import UserError
-from neumeta.parallel import Team
+from neumeta.parallel import Team, assembled
 from tests.stages.commands import command_of
 from tests.toy import ROOT, toy_params, write_toy_params
 
@@ -62,6 +62,14 @@ def test_two_processes_equal_one(finished: Path, tmp_path: Path) -> None:
     curves = [pd.read_csv(place / "train.csv") for place in (alone, team)]
     pd.testing.assert_frame_equal(curves[0], curves[1], rtol=1e-3)
     assert not list((tmp_path / "2/data/.resume").iterdir())
+
+
+def test_a_world_size_that_torchrun_did_not_set_means_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "many")
+    with assembled() as team:
+        assert team.size == 1
 
 
 def test_shares_cover_the_batch_once_and_must_be_equal() -> None:

@@ -7,7 +7,7 @@ import pytest
 from neumeta.errors import UserError
 from neumeta.params import Experiment, TrainParams, load_params, load_section, read_yaml
 from neumeta.select import select_experiments
-from tests.toy import ROOT, toy_params, write_toy_params
+from tests.toy import RECIPE, ROOT, toy_params, write_toy_params
 
 
 def test_the_real_file_is_valid_and_its_default_is_digits_alone() -> None:
@@ -38,15 +38,32 @@ def set_at(params: dict[str, Any], key: str, value: Any) -> None:
 
 
 DELETED = object()
+WIDE = {"start": 3, "stop": 5, "step": 1}
+SLIMMABLE = {
+    "seeds": [0],
+    "random_widths": 0,
+    "temperature": 1.0,
+    "rescale": False,
+    "recipe": RECIPE,
+}
 FAULTS = [
     ("digits-lenet.train.lrr", 1, ["digits-lenet.train.lrr", "unknown key", "optimiser"]),
     ("digits-lenet.train.losses.kd", 1.0, ["losses.kd", "unknown key", "distillation"]),
     ("digits-lenet.train.task.lr", -1.0, ["digits-lenet.train.task.lr", "greater than 0", "-1"]),
     ("digits-lenet.train.ema", 1.0, ["train.ema", "less than 1"]),
     ("digits-lenet.train.seeds", [], ["train.seeds", "at least 1"]),
+    ("digits-lenet.train.seeds", [1, 0, 1], ["train.seeds", "1 is there twice"]),
+    ("digits-lenet.ablate.widths", [3, 3], ["ablate.widths", "3 is there twice"]),
     ("digits-lenet.train.noise", "much", ["train.noise", "number", "'much'"]),
     ("digits-lenet.train.widths", {"start": 4, "stop": 3, "step": 1}, ["start 4 is above stop 3"]),
     ("digits-lenet.sweep.widths.stop", 7, ["sweep.widths", "width 7", "2..6"]),
+    (
+        "digits-lenet",
+        toy_params()["digits-lenet"]
+        | {"baselines": toy_params()["digits-lenet"]["baselines"] | {"slimmable": SLIMMABLE}}
+        | {"train": toy_params()["digits-lenet"]["train"] | {"probe_widths": [5], "widths": WIDE}},
+        ["digits-lenet", "width 5 is above the base width"],
+    ),
     ("digits-lenet.fetch.sha256", "00", ["fetch.sha256", "pattern"]),
     ("digits-lenet.fetch.url", "http://x", ["fetch", "source train takes exactly recipe"]),
     ("digits-lenet.train.network.arrangement", "both", ["arrangement", "'block' or 'single'"]),

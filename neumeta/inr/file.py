@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from neumeta.checkpoint import read_checkpoint, require_tensors, write_checkpoint
+from neumeta.errors import UserError
 from neumeta.inr.generator import WeightGenerator
 from neumeta.models.family import Family, family_from_header
+
+HEADER_KEYS = ("inr", "noise", "seed", "train_widths", "data_sha256")
 
 
 def write_inr(
@@ -24,7 +27,8 @@ def write_inr(
         path: Target file.
         inr: The (averaged) INR.
         base: Permuted base parameters; those not generated go into the file.
-        description: Keys `noise`, `seed`, `train_widths`, `data_sha256`, `base_sha256`.
+        description: Keys `noise` (half range of sampling, channels), `seed`, `train_widths`,
+            `data_sha256`, and what else shall be known of it.
     """
     tensors = {f"inr.{name}": value for name, value in inr.state_dict().items()}
     generated = inr.family.generated
@@ -48,8 +52,13 @@ def read_inr(
         UserError: If the file is missing, damaged, or does not fit its own header.
     """
     tensors, header = read_checkpoint(path, "inr")
+    if missing := [key for key in HEADER_KEYS if key not in header]:
+        raise UserError(f"{path}: the header lacks {missing[0]!r}; was it written by neumeta?")
     family = family_from_header(header)
-    inr = WeightGenerator(family, header["inr"], torch.Generator())
+    try:
+        inr = WeightGenerator(family, header["inr"], torch.Generator())
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: the header describes no INR of this version: {error}") from error
     own = inr.state_dict()
     frozen_like = {
         name: value

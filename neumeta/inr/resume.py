@@ -26,7 +26,7 @@ class ResumeFolder:
     """Where one run keeps its state."""
 
     def __init__(self, root: str | Path, key: str) -> None:
-        """Name the folder, and forget states of other keys; the first save makes it.
+        """Name the folder; the first save makes it. States of other keys are forgotten.
 
         Args:
             root: Folder of one experiment's training.
@@ -35,8 +35,8 @@ class ResumeFolder:
         self.root = Path(root)
         self.folder = self.root / key
         for stale in self.root.glob("*"):
-            if stale != self.folder:
-                shutil.rmtree(stale)
+            if stale != self.folder:  # another process of the team may be deleting it, too
+                shutil.rmtree(stale, ignore_errors=True)
 
     def state_path(self, seed: int) -> Path:
         """File of a running seed.
@@ -102,7 +102,7 @@ class ResumeFolder:
             tensors, header = read_checkpoint(path, "train-state")
         except UserError as error:
             _log.warning("%s; starting from scratch", error)
-            path.unlink()
+            path.unlink(missing_ok=True)
             return 0.0
         trainer.phase, trainer.step = header["phase"], header["step"]
         trainer.sums, trainer.history = header["sums"], header["history"]

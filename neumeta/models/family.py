@@ -170,12 +170,20 @@ class Family:
 
         Returns:
             Rank of every channel by tensor name and axis; empty before the permute stage.
+
+        Raises:
+            UserError: If an order does not fit its stream.
         """
         orders = self.settings.get(STREAM_ORDERS, {})
         found: dict[tuple[str, int], tuple[int, ...]] = {}
         for group in self.streams:
             if group.name in orders:
-                order = orders[group.name]
+                order, (name, axis) = orders[group.name], group.members[0]
+                size = self.shapes(self.base_width)[name][axis]
+                if sorted(order) != list(range(size)):
+                    raise UserError(
+                        f"{STREAM_ORDERS}: {group.name!r} must be an order of {size} channels"
+                    )
                 ranks = sorted(range(len(order)), key=order.__getitem__)
                 found |= dict.fromkeys(group.members, tuple(ranks))
         return found

@@ -13,6 +13,7 @@ from neumeta.params.fields import (
     ScoredSplit,
     Section,
     Seeds,
+    Width,
     Widths,
     as_tuple,
 )
@@ -21,10 +22,10 @@ from neumeta.params.reading import explain
 
 
 class AblateSample(Section):
-    """How the networks of one row are sampled; what is null follows the sweep."""
+    """How the networks of one row are sampled; what is null is as elsewhere."""
 
-    draws: Count | None = Field(None, description="K draws averaged")
-    noise: float | None = Field(None, ge=0, le=4, description="half range of the noise, channels")
+    draws: Count | None = Field(None, description="K draws averaged; null: sweep.draws")
+    noise: float | None = Field(None, ge=0, le=4, description="channels; null: train.sample_noise")
 
 
 class AblateRow(Section):
@@ -43,6 +44,7 @@ class AblateTable(Section):
     title: str
     split: ScoredSplit | None = Field(None, description="null: that of the section")
     reference: str | None = Field(None, description="row that the others are compared with")
+    published_width: Width | None = Field(None, description="h of the published numbers, channels")
     change_base: Changes = Field(default_factory=dict, description="for all rows of the table")
     rows: Annotated[tuple[AblateRow, ...], BeforeValidator(as_tuple), Field(min_length=1)]
 

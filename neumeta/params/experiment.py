@@ -69,8 +69,15 @@ class Experiment(Section):
             for width in widths:
                 if not low <= width <= high:
                     raise ValueError(f"{name}: width {width} is outside the family's {low}..{high}")
-        for width in self.baselines.above(self.family.base_width):
-            raise ValueError(f"baselines: width {width} is above the base width")
+        above = list(self.baselines.above(self.family.base_width))
+        if self.baselines.slimmable or self.baselines.integral:
+            trained = self.train.widths.values()
+            above += [width for width in trained if width > self.family.base_width]
+        for width in above:
+            raise ValueError(
+                f"baselines: width {width} is above the base width; pruning, interpolation and "
+                f"sharing need at most {self.family.base_width}"
+            )
         return self
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 DEFAULT_DRAWS = 16  # K where a user of a checkpoint names none
 NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -39,8 +39,15 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-Widths = Annotated[tuple[Width, ...], BeforeValidator(as_tuple), Field(min_length=1)]
-Seeds = Annotated[tuple[Seed, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
+    if repeated := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"{repeated[0]} is there twice; each may stand there once")
+    return values
+
+
+_List = (BeforeValidator(as_tuple), AfterValidator(_distinct), Field(min_length=1))
+Widths = Annotated[tuple[Width, ...], *_List]
+Seeds = Annotated[tuple[Seed, ...], *_List]
 
 
 class Section(BaseModel):

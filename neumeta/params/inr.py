@@ -118,6 +118,12 @@ class TrainParams(Section):
     noise: float = Field(
         ge=0, le=4, description="half range a of U(-a, a) on channel indices and sizes, channels"
     )
+    sample_noise: float = Field(
+        ge=0,
+        le=4,
+        description="half range of the noise of draws 1.. when networks are sampled, channels; "
+        "the default of the file, which the sweep measures",
+    )
     encoding: EncodingParams
     network: NetworkParams
     base_share: Fraction = Field(
@@ -142,5 +148,4 @@ class SweepParams(Section):
     widths: WidthRange
     precision: Precision
     draws: Count = Field(description="K draws averaged per network; draw 0 is noise-free")
-    noise: float = Field(ge=0, le=4, description="half range of the noise of draws 1.., channels")
     seed: Seed

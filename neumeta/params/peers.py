@@ -47,7 +47,7 @@ class IndividualParams(Section):
 
     widths: Widths
     seeds: Seeds
-    trains: Trains = "generated"
+    trains: Trains
     recipe: Recipe
 
 
@@ -95,7 +95,7 @@ class PrunedParams(Section):
     random_seeds: Seeds = Field((0,), description="of criterion random, without fine-tuning")
     widths: Widths | None = Field(None, description="fine-tuned widths; null: no fine-tuning")
     seeds: Seeds = Field((0,), description="of the fine-tuning, and of its random choice")
-    trains: Trains = "generated"
+    trains: Trains
     recipe: Recipe | None = Field(None, description="of the fine-tuning; null: no fine-tuning")
 
     @model_validator(mode="after")
@@ -126,7 +126,7 @@ class BaselineParams(Section):
 
     widths: WidthRange = Field(description="widths of all but the kinds with widths of their own")
     origin: Literal["edge", "centre"] = Field(
-        "edge", description="of interpolated and integral: channel i of n at i/n or (i + 0.5)/n"
+        description="of interpolated and integral: channel i of n at i/n or (i + 0.5)/n"
     )
     pruned: PrunedParams | None = None
     individual: IndividualParams | None = None

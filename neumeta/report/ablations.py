@@ -61,6 +61,7 @@ class Ablation(NamedTuple):
         widths: Columns, and whether any row was trained there.
         rows: Its rows.
         published: Whether a row carries a published number.
+        published_width: Width of those numbers; None where it is not known.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Ablation(NamedTuple):
     widths: list[tuple[int, bool]]
     rows: list[Row]
     published: bool
+    published_width: int | None
 
 
 def ablations(facts: Facts) -> list[Ablation]:
@@ -132,10 +134,23 @@ def _table(
         f"Accuracy in per cent on {tested}{_SPLITS[split]} examples, mean ± standard deviation, "
         f"{_seeds(rows)} a row."
         + (f" Every row has {usual} unless it says otherwise." if usual else "")
+        + _sampling(facts)
         + (f" Small signed numbers: difference from “{reference}”." if len(means) else "")
     )
     shown = any(row.published != DASH for row in rows)
-    return Ablation(name, str(table.get("title") or name), caption, widths, rows, shown)
+    if shown:
+        caption += " Published numbers have another budget: compare differences, not levels."
+    title, at = str(table.get("title") or name), table.get("published_width")
+    return Ablation(name, title, caption, widths, rows, shown, at)
+
+
+def _sampling(facts: Facts) -> str:
+    """Say how networks are sampled where a row names nothing else."""
+    draws = (facts.params.get("sweep") or {}).get("draws")
+    noise = (facts.params.get("train") or {}).get("sample_noise")
+    if draws is None or noise is None:
+        return ""
+    return f" Sampled with {draws} draws of noise {noise:g} unless the row says otherwise."
 
 
 def _cell(rows: pd.DataFrame, compared: float | None, digits: int) -> Cell | None:

@@ -83,7 +83,8 @@ _KNOWN = (
     Method(
         "individual",
         "Individual",
-        "A separate network trained from scratch for each width.",
+        "For each width alone, what the INR makes is trained from scratch; the rest is the base's, "
+        "or trained too where the parameters say `trains: all`.",
         "orange",
         "s",
         strong=True,
@@ -91,7 +92,7 @@ _KNOWN = (
     Method(
         "individual-distilled",
         "Individual, distilled",
-        "A separate network for each width, trained on the answers of the base network too.",
+        "The same, trained on the answers of the base network too.",
         "gold",
         "s",
         (5.0, 2.0),

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return
         base, family, _ = read_network(args.permuted)
         _check_widths(lines, family)
-        dataset = read_dataset(args.dataset)
+        dataset = read_dataset(args.dataset, family.input_spec)
         inputs = [args.dataset, args.permuted, *loaded_code()]
         parts = Parts(RESUME_ROOT / args.experiment / "ablate", inputs)
         Ablation(family, base, dataset).measure([line.variant for line in lines], parts)

@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         seen = {key: load_value(f"{section}.{key}") for key in ("precision", "augmentation")}
         examples = parse(ExamplesParams, seen, PARAMS_FILE, section)
         base, family, _ = read_network(args.permuted)
-        course = Course(family, base, read_dataset(args.dataset), examples, trained.values())
+        dataset = read_dataset(args.dataset, family.input_spec)
+        course = Course(family, base, dataset, examples, trained.values())
         comparison = Baselines(course, params)
         settings = [part.model_dump(mode="json") for part in (params, trained, examples)]
         inputs = [args.dataset, args.permuted, *loaded_code()]

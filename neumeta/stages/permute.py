@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 permuted, family.streams, perturbations=tries, generator=generator
             )
             ordered = family.with_stream_orders({n: o.tolist() for n, o in streams.items()})
-            inputs = read_dataset(args.dataset).split("val").inputs[:LARGEST_CHECK]
+            dataset = read_dataset(args.dataset, family.input_spec)
+            inputs = dataset.split("val").inputs[:LARGEST_CHECK]
             network = family.skeleton(family.base_width)
             error = function_error(network, weights, permuted, inputs)
             assert_function_preserved(error, params.tolerance)

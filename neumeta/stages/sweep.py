@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not files:
             raise UserError(f"{args.inr}: holds no seed-N.safetensors; run the train stage")
         morphs = [load(path) for path in files]
-        dataset = read_dataset(args.dataset)
+        dataset = read_dataset(args.dataset, morphs[0].family.input_spec)
         inputs = [args.dataset, *files, *loaded_code()]
         key = state_key(params.model_dump(mode="json"), inputs)
         parts = SweepParts(RESUME_ROOT / args.experiment / "sweep", key)

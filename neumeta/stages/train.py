@@ -52,7 +52,7 @@ def train(args: argparse.Namespace, team: Team) -> None:
     check_writable(args.record)
     params = load_section(TrainParams, f"{args.experiment}.train")
     base, family, _ = read_network(args.permuted)
-    dataset = read_dataset(args.dataset)
+    dataset = read_dataset(args.dataset, family.input_spec)
     for width in (*params.widths.values(), *params.probe_widths):
         family.check_width(width)
     inputs = [args.dataset, args.permuted, *loaded_code()]
@@ -61,7 +61,7 @@ def train(args: argparse.Namespace, team: Team) -> None:
     team.check_batch(params.task.batch_size)
     problem = make_problem(family, base, dataset, params)
     origin = {
-        "noise": params.noise,
+        "noise": params.sample_noise,
         "train_widths": list(params.widths.values()),
         "data_sha256": dataset.content_sha256(),
         "base_sha256": sha256_of(args.permuted),

@@ -12,7 +12,16 @@ import torch
 
 from neumeta.features import DTYPES
 from tests.benchmarks import ours, reference
-from tests.benchmarks.case import TINY, WIDTH, WIDTHS_PER_SWEEP, Case, Size, make_case
+from tests.benchmarks.case import (
+    BANK_IMAGES,
+    STEPS_PER_BANK,
+    TINY,
+    WIDTH,
+    WIDTHS_PER_SWEEP,
+    Case,
+    Size,
+    make_case,
+)
 from tests.benchmarks.timing import Action, compare, flops, line, matmul_peak, share, side_by_side
 
 
@@ -24,9 +33,14 @@ def steps(case: Case, repeats: int) -> Iterator[str]:
     ]
     fast: list[Action] = [partial(ours.one_step, trainer) for trainer in trainers]
     *times, literal, lean = side_by_side([*fast, *slow], repeats)
+    once = side_by_side([partial(ours.problem_of, case, p) for p in DTYPES], 1)
+    scale = BANK_IMAGES / case.size.train_images / STEPS_PER_BANK
     for name, slower in (("", literal), ("-lean-reference", lean)):
         for precision, time in zip(DTYPES, times, strict=True):
             yield compare(f"step-{precision}{name}", time.median, slower.median)
+    for precision, time, bank in zip(DTYPES, times, once, strict=True):
+        whole = time.median + scale * bank.median
+        yield compare(f"step-{precision}-with-features", whole, literal.median)
     for (precision, dtype), time, step in zip(DTYPES.items(), times, fast, strict=True):
         peak = matmul_peak(dtype, case.size.matmuls, repeats)
         yield share(f"peak-share-{precision}", flops(step) / time.fastest, peak)

@@ -6,7 +6,7 @@ import torch
 
 from neumeta.features import feature_split, products_in
 from neumeta.inr.generator import WeightGenerator
-from neumeta.inr.problem import make_problem
+from neumeta.inr.problem import Problem, make_problem
 from neumeta.inr.train import Trainer
 from neumeta.morph import MorphableNetwork
 from neumeta.params import Precision
@@ -15,11 +15,17 @@ from tests.benchmarks.case import NOISE, WIDTH, Case, train_params
 from tests.benchmarks.reference import Result
 
 
-def trainer_of(case: Case, precision: Precision) -> Trainer:
-    """A trainer in its task phase, its features and the teacher's answers computed."""
+def problem_of(case: Case, precision: Precision) -> Problem:
+    """What a training computes once: features of the images and the teacher's answers."""
     params = train_params(case.size, precision)
     problem = make_problem(case.family, case.base, case.data, params)
-    trainer = Trainer(problem, seed=0)
+    _ = problem.teacher_outputs
+    return problem
+
+
+def trainer_of(case: Case, precision: Precision) -> Trainer:
+    """A trainer in its task phase, with what is computed once."""
+    trainer = Trainer(problem_of(case, precision), seed=0)
     trainer.phase = "task"
     return trainer
 

@@ -32,7 +32,7 @@ class KeptRows(LiteralInr):
 
 
 def step_of(case: Case, inr: WeightGenerator, *, lean: bool) -> Callable[[], float]:
-    """One step of Algorithm 2 with the losses of the paper, in single precision.
+    """One step of Algorithm 2 with the terms of the paper, in single precision.
 
     Args:
         case: The work.

@@ -22,6 +22,8 @@ def test_every_benchmark_prints_its_line(capsys: pytest.CaptureFixture[str]) -> 
         "step-bfloat16",
         "step-float32-lean-reference",
         "step-bfloat16-lean-reference",
+        "step-float32-with-features",
+        "step-bfloat16-with-features",
         "peak-share-float32",
         "peak-share-bfloat16",
         "sweep-float32-K2",

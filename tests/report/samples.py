@@ -134,11 +134,12 @@ PARAMS: dict[str, Any] = {
         "widths": {"start": 8, "stop": 24, "step": 1},
         "seeds": [0, 1, 2],
         "noise": 0.5,
+        "sample_noise": 0.25,
         "encoding": {"index_octaves": 6, "size_octaves": 1},
         "losses": {"task": 1.0, "distillation": 1.0, "reconstruction": 10.0},
         "probe_widths": [8, 12, 16, 20, 24],
     },
-    "sweep": {"widths": {"start": 4, "stop": 24, "step": 1}, "draws": 16, "noise": 0.5, "seed": 0},
+    "sweep": {"widths": {"start": 4, "stop": 24, "step": 1}, "draws": 16, "seed": 0},
     "report": {
         "title": "LeNet on handwritten digits",
         "summary": "A LeNet with channels h, 2h, 4h; widths 4 to 7 are never trained.",
@@ -329,6 +330,7 @@ ABLATE: dict[str, Any] = {
             "title": "Residual connections",
             "split": None,
             "reference": "with residual",
+            "published_width": 64,
             "change_base": {"task.steps": 600},
             "rows": [
                 {"name": "with residual", "change": {}, "sample": None, "published": 91.87},

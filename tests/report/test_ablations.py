@@ -53,6 +53,8 @@ def test_captions_state_budget_seeds_and_split() -> None:
     assert "10 000 test examples" in text and "n = 3 seeds a row" in text
     assert "600 warm-start and 600 task steps of batch 128" in text
     assert "difference from “with residual”" in text
+    assert "16 draws of noise 0.25 unless" in text and "another budget" in text
+    assert (residual.published_width, noise.published_width) == (64, None)
     text = plain(noise.caption)
     assert "5 000 validation examples" in text and "n = 2 seeds a row" in text
     assert "600 warm-start and 1 500 task steps" in text and "difference" not in text

@@ -64,7 +64,7 @@ def test_size_of_the_inr_is_what_is_trained_of_it(tmp_path: Path) -> None:
     settings = {key: train[key] for key in ("coordinates", "encoding", "network")}
     inr = WeightGenerator(family, settings, torch.Generator())
     base = parameters_of(family.initialised(4, seed=0))
-    described = {"noise": 0.5, "seed": 0, "train_widths": [4]}
+    described = {"noise": 0.5, "seed": 0, "train_widths": [4], "data_sha256": "0"}
     write_inr(tmp_path / "seed-0.safetensors", inr, base, described)
     found = reading.read_inr(tmp_path)
     assert found is not None

@@ -214,7 +214,7 @@ def test_a_row_scores_what_the_trainer_makes_by_itself() -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_draws_and_noise_are_those_of_the_row_or_else_of_the_sweep(
+def test_draws_and_noise_are_those_of_the_row_or_else_the_usual_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     weights, asked = MorphableNetwork.weights, set()
@@ -225,7 +225,8 @@ def test_draws_and_noise_are_those_of_the_row_or_else_of_the_sweep(
 
     monkeypatch.setattr(MorphableNetwork, "weights", spy)
     params = write_params(DRAWS)
-    params["digits-lenet"]["sweep"] |= {"draws": 3, "noise": 0.25, "seed": 9}
+    params["digits-lenet"]["sweep"] |= {"draws": 3, "seed": 9}
+    params["digits-lenet"]["train"]["sample_noise"] = 0.25
     write_toy_params(Path("."), params)
     assert ablate.main(FLAGS) == 0
     assert asked == {(w, k, noise, 9) for w in (2, 4) for k, noise in ((1, 0.25), (4, 0.5))}
