@@ -51,7 +51,7 @@ def test_all_methods_that_do_not_train_agree_at_the_base_width(tmp_path: Path) -
 
 
 def test_what_is_null_is_not_run(tmp_path: Path) -> None:
-    params = parse(BaselineParams, {"widths": WIDTHS}, "toy", "baselines")
+    params = parse(BaselineParams, {"widths": WIDTHS, "origin": "edge"}, "toy", "baselines")
     rows = Baselines(lenet_course(), params).measure(Diary(tmp_path, "key"))
     assert {row.method for row in rows} == {"base", "interpolated", "bypass"}
 

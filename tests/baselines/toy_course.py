@@ -64,18 +64,21 @@ def recipe(**changes: Any) -> Recipe:
 def every_kind(widths: dict[str, int], some: list[int]) -> BaselineParams:
     """A section in which every kind is asked for, with one step of training each."""
     short = {**RECIPE, "steps": 2, "epochs": None}
+    fresh = {"widths": some, "seeds": [0], "trains": "generated", "recipe": short}
     section = {
         "widths": widths,
+        "origin": "edge",
         "pruned": {
             "criteria": ["random", "l1", "l2", "taylor", "hessian"],
             "scoring": SCORING,
             "random_seeds": [0, 1],
             "widths": some,
             "seeds": [0],
+            "trains": "generated",
             "recipe": short,
         },
-        "individual": {"widths": some, "seeds": [0], "recipe": short},
-        "distilled": {"widths": some, "seeds": [0], "losses": TEACHING, "recipe": short},
+        "individual": fresh,
+        "distilled": {**fresh, "losses": TEACHING},
         "slimmable": {
             "seeds": [0],
             "random_widths": 1,

@@ -25,7 +25,7 @@ FAMILY = {
 WIDTH = 48  # h of every measurement, channels
 WIDTHS_PER_SWEEP = 49  # 16..64, as the paper tests
 BANK_IMAGES = 270_000  # six views of 45,000 images, whose features a training computes once
-STEPS_PER_BANK = 3_600  # task steps of one INR
+STEPS_PER_BANK = 4_800  # task steps of one INR
 NOISE = 0.5  # half range a, channels
 
 
