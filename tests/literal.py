@@ -6,7 +6,7 @@ another, the whole network runs on images, and every draw makes a whole network 
 Source: paper, section 3 and algorithms 2 and 3. Where the published code differs, it does as
 `neumeta` does: noise moves only what follows the width, divisors are exact, a tensor keeps its own
 MLP whatever the noise and has a fixed output scale, small kernels are cut from the centre of large
-ones, the reconstruction is relative and asked for at every width, and gradients are clipped by norm.
+ones, the reconstruction is relative and asked for at every width, gradients are clipped by norm.
 """
 
 import copy

@@ -6,7 +6,11 @@ from neumeta.results import read_results
 from tests.toy import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHOWN = {"digits-lenet": (24, 16, 8, 6, 4), "mnist-lenet": (32, 24, 16, 8, 6, 4)}
+SHOWN = {
+    "digits-lenet": (24, 16, 8, 6, 4),
+    "mnist-lenet": (32, 24, 16, 8, 6, 4),
+    "cifar10-resnet20": (64, 48, 32, 24, 16),
+}
 METHODS = ("neumeta", "individual", "interpolated", "pruned-l1-finetuned")
 
 

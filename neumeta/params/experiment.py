@@ -35,6 +35,9 @@ class ReportParams(Section):
         None, description="accuracy of NeuMeta in the paper by width, per cent"
     )
     published_base: Percent | None = Field(None, description="of the paper's base network")
+    base_saw_validation: bool = Field(
+        False, description="whether the base network was trained on the validation split, too"
+    )
 
 
 class Experiment(Section):

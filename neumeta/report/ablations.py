@@ -138,6 +138,8 @@ def _table(
         + (f" Small signed numbers: difference from “{reference}”." if len(means) else "")
     )
     shown = any(row.published != DASH for row in rows)
+    if split == "val" and (facts.params.get("report") or {}).get("base_saw_validation"):
+        caption += " The base network was trained on these examples, so they rank rows, no more."
     if shown:
         caption += " Published numbers have another budget: compare differences, not levels."
     title, at = str(table.get("title") or name), table.get("published_width")

@@ -134,7 +134,6 @@ PARAMS: dict[str, Any] = {
         "widths": {"start": 8, "stop": 24, "step": 1},
         "seeds": [0, 1, 2],
         "noise": 0.5,
-        "sample_noise": 0.25,
         "encoding": {"index_octaves": 6, "size_octaves": 1},
         "losses": {"task": 1.0, "distillation": 1.0, "reconstruction": 10.0},
         "probe_widths": [8, 12, 16, 20, 24],
@@ -360,6 +359,7 @@ RESNET_PARAMS: dict[str, Any] = PARAMS | {
     "family": {"name": "cifar_resnet", "depth": 20, "scope": "last_block", "base_width": 64},
     "train": {
         "widths": {"start": 32, "stop": 64, "step": 1},
+        "sample_noise": 0.25,
         "warm_start": {"steps": 600},
         "task": {"steps": 1500, "batch_size": 128, "widths_per_step": 1},
     },

@@ -47,6 +47,15 @@ def test_cells_hold_mean_spread_and_difference() -> None:
     assert all(cell is None or cell.delta == "" for row in noise.rows for cell in row.cells)
 
 
+def test_a_validation_split_that_the_base_has_seen_is_told() -> None:
+    facts = resnet_facts()
+    text = "trained on these examples"
+    assert not any(text in plain(table.caption) for table in ablations(facts))
+    report = {**facts.params["report"], "base_saw_validation": True}
+    told = ablations(resnet_facts(params={**facts.params, "report": report}))
+    assert [text in plain(table.caption) for table in told] == [False, True]  # test, validation
+
+
 def test_captions_state_budget_seeds_and_split() -> None:
     residual, noise = both()
     text = plain(residual.caption)
