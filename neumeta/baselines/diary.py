@@ -1,64 +1,95 @@
-"""Finished rows of an interrupted run, kept until the whole table is written."""
+"""Finished jobs of the baselines, kept so that a change reruns what it concerns and no more.
+
+Every job has a file, named after a hash of all it depends on: its own settings, and what all jobs
+share, which is data, base network and code. An interrupted run goes on with the missing ones, and
+so does a run with one width or one kind more.
+"""
 
 import json
 import logging
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from neumeta.files import atomic_write_text
 from neumeta.results import ResultRow
-from neumeta.state_key import forget
+from neumeta.state_key import state_key
 
 _log = logging.getLogger("neumeta")
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What one job found.
+
+    Attributes:
+        rows: Lines of the result table.
+        seconds: Time spent.
+    """
+
+    rows: tuple[ResultRow, ...]
+    seconds: float
+
+
 class Diary:
-    """One file of finished jobs, named after a hash of all that they depend on."""
+    """The folder of the finished jobs of one experiment."""
 
-    def __init__(self, root: str | Path, key: str) -> None:
-        """Open the diary, and forget those of other keys; the first entry makes the file.
-
-        A damaged file is dropped with a warning: the run then starts from scratch.
+    def __init__(self, root: str | Path, shared: Any, files: Iterable[str | Path]) -> None:
+        """Name the folder; the first entry makes it.
 
         Args:
             root: Folder of one experiment's baselines.
-            key: See `neumeta.state_key`.
+            shared: JSON-ready settings that every job depends on.
+            files: Files that every job depends on.
         """
         self.root = Path(root)
-        self.path = self.root / f"{key}.json"
-        for stale in self.root.glob("*"):
-            if stale != self.path:
-                stale.unlink()
-        self.rows: dict[str, list[ResultRow]] = {}
-        self.seconds = 0.0
-        if self.path.exists():
-            self._read()
+        self._shared = state_key(shared, files)
 
-    def add(self, job: str, rows: Iterable[ResultRow], seconds: float) -> None:
-        """Keep the rows of a finished job, atomically.
+    def read(self, name: str, settings: Any) -> Entry | None:
+        """Look a job up; a damaged entry is dropped with a warning, and the job runs again.
 
         Args:
-            job: Its name.
-            rows: What it measured; numbers come back as they were, to the last bit, NaN too.
-            seconds: Time spent on it.
+            name: Name of the job.
+            settings: JSON-ready settings of its own.
+
+        Returns:
+            What it found, to the last bit; None where it has not run.
         """
-        self.rows[job] = list(rows)
-        self.seconds += seconds
-        entries = {name: [asdict(row) for row in found] for name, found in self.rows.items()}
-        atomic_write_text(self.path, json.dumps({"rows": entries, "seconds": self.seconds}))
-
-    def remove(self) -> None:
-        """Forget everything."""
-        forget(self.root)
-
-    def _read(self) -> None:
+        path = self._path(name, settings)
         try:
-            content = json.loads(self.path.read_text(encoding="utf-8"))
-            entries, seconds = content["rows"].items(), float(content["seconds"])
-            self.rows = {name: [ResultRow(**row) for row in rows] for name, rows in entries}
-            self.seconds = seconds
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            rows = tuple(ResultRow(**row) for row in content["rows"])
+            return Entry(rows, float(content["seconds"]))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError) as error:
             reason = " ".join(str(error).split())
-            _log.warning("%s: damaged (%s); starting from scratch", self.path, reason)
-            self.path.unlink()
+            _log.warning("%s: damaged (%s); running %s again", path, reason, name)
+            path.unlink(missing_ok=True)
+            return None
+
+    def add(self, name: str, settings: Any, entry: Entry) -> None:
+        """Keep what a job found, atomically.
+
+        Args:
+            name: Name of the job.
+            settings: JSON-ready settings of its own.
+            entry: What it found.
+        """
+        content = {"rows": [asdict(row) for row in entry.rows], "seconds": entry.seconds}
+        text = json.dumps({"job": name, **content}) + "\n"  # NaN and infinity included
+        atomic_write_text(self._path(name, settings), text)
+
+    def forget_others(self, jobs: Sequence[tuple[str, Any]]) -> None:
+        """Delete the entries that nothing asks for any more.
+
+        Args:
+            jobs: Name and settings of those that are asked for.
+        """
+        kept = {self._path(name, settings) for name, settings in jobs}
+        for path in set(self.root.glob("*.json")) - kept:
+            path.unlink()
+
+    def _path(self, name: str, settings: Any) -> Path:
+        return self.root / f"{state_key([self._shared, name, settings], [])}.json"

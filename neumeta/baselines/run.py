@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from neumeta.baselines.channels import keep_top
 from neumeta.baselines.course import Course
-from neumeta.baselines.diary import Diary
+from neumeta.baselines.diary import Diary, Entry
 from neumeta.baselines.individual import fresh_network, given_network, train_network
 from neumeta.baselines.integral import sampled, train_integral
 from neumeta.baselines.pruning import Scores, channel_scores
@@ -21,6 +22,7 @@ from neumeta.params import (
     DistilledParams,
     IndividualParams,
     PrunedParams,
+    Section,
 )
 from neumeta.progress import progress
 from neumeta.results import ResultRow
@@ -35,10 +37,12 @@ class Job:
 
     Attributes:
         name: Different for all jobs of a run.
+        settings: JSON-ready: what its result depends on, beside its name and what all jobs share.
         run: Gives the lines of the result table.
     """
 
     name: str
+    settings: Any
     run: Callable[[], Rows]
 
 
@@ -66,17 +70,30 @@ class Baselines:
         """Measure all baselines.
 
         Args:
-            diary: Holds what an interrupted run has finished, and takes every finished job.
+            diary: Holds what earlier runs have finished, and takes every finished job.
 
         Returns:
             One row per method, width and seed.
         """
+        rows: Rows = []
         for label, unit, jobs in self._plan():
-            waiting = [job for job in jobs if job.name not in diary.rows]
+            found = {job.name: diary.read(job.name, job.settings) for job in jobs}
+            waiting = [job for job in jobs if found[job.name] is None]
             for job in progress(waiting, label, unit, done=len(jobs) - len(waiting)):
                 start = time.perf_counter()
-                diary.add(job.name, job.run(), time.perf_counter() - start)
-        return [row for _, _, jobs in self._plan() for job in jobs for row in diary.rows[job.name]]
+                entry = Entry(tuple(job.run()), time.perf_counter() - start)
+                diary.add(job.name, job.settings, entry)
+                found[job.name] = entry
+            rows += [row for entry in found.values() if entry for row in entry.rows]
+        return rows
+
+    def jobs(self) -> list[tuple[str, Any]]:
+        """List what is asked for.
+
+        Returns:
+            Name and settings of every job.
+        """
+        return [(job.name, job.settings) for _, _, jobs in self._plan() for job in jobs]
 
     def _check_widths(self) -> None:
         """Refuse wrong widths before any work is done."""
@@ -114,7 +131,7 @@ class Baselines:
 
     def _untrained(self) -> list[Job]:
         base_width = self.course.family.base_width
-        base = Job("base", lambda: [self.scorer.row("base", base_width, self.course.base)])
+        base = Job("base", None, lambda: [self.scorer.row("base", base_width, self.course.base)])
         return [base, *(self._untrained_width(width) for width in self.params.widths.values())]
 
     def _untrained_width(self, width: int) -> Job:
@@ -132,7 +149,8 @@ class Baselines:
                     rows.append(self.scorer.row(f"pruned-{criterion}", width, weights, seed))
             return rows
 
-        return Job(f"untrained h={width}", run)
+        pruned = _settings(self.params.pruned, "recipe", "trains")
+        return Job(f"untrained h={width}", [self.params.origin, pruned], run)
 
     def _finetuned(self, settings: PrunedParams) -> list[Job]:
         if settings.recipe is None or settings.widths is None:
@@ -152,7 +170,7 @@ class Baselines:
                 )
                 return [self.scorer.row(method, width, weights, seed)]
 
-            return Job(label, run)
+            return Job(label, _settings(settings, "criteria", "random_seeds"), run)
 
         return [
             job(criterion, width, seed)
@@ -177,7 +195,7 @@ class Baselines:
                 )
                 return [self.scorer.row(method, width, weights, seed)]
 
-            return Job(label, run)
+            return Job(label, _settings(settings), run)
 
         return [job(width, seed) for width in settings.widths for seed in settings.seeds]
 
@@ -192,7 +210,7 @@ class Baselines:
                 "slimmable", seed, lambda h: slim(self.course, shared, h, settings.rescale)
             )
 
-        return Job(label, run)
+        return Job(label, [_settings(settings), self.params.widths.values()], run)
 
     def _integral(self, seed: int) -> Job:
         settings, origin = self.params.integral, self.params.origin
@@ -205,7 +223,8 @@ class Baselines:
                 "integral", seed, lambda h: sampled(self.course, knots, h, origin)
             )
 
-        return Job(label, run)
+        widths = self.params.widths.values()
+        return Job(label, [_settings(settings), widths, origin], run)
 
     def _all_widths(
         self, method: str, seed: int, weights: Callable[[int], Mapping[str, Tensor]]
@@ -222,3 +241,9 @@ class Baselines:
             self._scores[criterion, seed] = found
         scores = self._scores[criterion, seed]
         return keep_top(course.base, course.family, scores, course.shapes(width))
+
+
+def _settings(section: Section | None, *others: str) -> Any:
+    """Describe a kind, but for its widths and seeds, which are in the names of its jobs."""
+    left_out = {"widths", "seeds", *others}
+    return None if section is None else section.model_dump(mode="json", exclude=left_out)

@@ -16,6 +16,7 @@ from neumeta.params.fields import (
     Criterion,
     Precision,
     ScoredSplit,
+    Section,
     Trains,
     WidthRange,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "ScheduleParams",
     "ScoredSplit",
     "ScoringParams",
+    "Section",
     "SlimmableParams",
     "SweepParams",
     "TeachingParams",

@@ -20,7 +20,7 @@ from neumeta.params import (
 )
 from neumeta.results import to_frame, write_results
 from neumeta.stages._main import flags, guarded, recorded, stage_parser
-from neumeta.state_key import RESUME_ROOT, loaded_code, state_key
+from neumeta.state_key import RESUME_ROOT, loaded_code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,13 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         dataset = read_dataset(args.dataset, family.input_spec)
         course = Course(family, base, dataset, examples, trained.values())
         comparison = Baselines(course, params)
-        settings = [part.model_dump(mode="json") for part in (params, trained, examples)]
-        inputs = [args.dataset, args.permuted, *loaded_code()]
-        root = RESUME_ROOT / args.experiment / "baselines"
-        diary = Diary(root, state_key(settings, inputs))
-        with recorded("baselines", args.record, earlier=diary.seconds):
+        shared = [part.model_dump(mode="json") for part in (trained, examples)]
+        files = [args.dataset, args.permuted, *loaded_code()]
+        diary = Diary(RESUME_ROOT / args.experiment / "baselines", shared, files)
+        jobs = comparison.jobs()
+        earlier = [entry.seconds for job in jobs if (entry := diary.read(*job))]
+        with recorded("baselines", args.record, earlier=sum(earlier, start=0.0)):
             write_results(args.out, to_frame(comparison.measure(diary)))
-        diary.remove()
+        diary.forget_others(jobs)
 
     return guarded("baselines", body)
 

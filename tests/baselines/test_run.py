@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import neumeta.baselines.run as run_module
-from neumeta.baselines.diary import Diary
+from neumeta.baselines.diary import Diary, Entry
 from neumeta.baselines.run import Baselines
 from neumeta.errors import UserError
 from neumeta.params import BaselineParams, parse
@@ -21,7 +21,7 @@ CRITERIA = ("random", "l1", "l2", "taylor", "hessian")
 
 def lenet_rows(folder: Path) -> list[ResultRow]:
     params = every_kind(WIDTHS, [3])
-    return Baselines(lenet_course(), params).measure(Diary(folder, "key"))
+    return Baselines(lenet_course(), params).measure(Diary(folder, None, []))
 
 
 def test_every_method_width_and_seed(tmp_path: Path) -> None:
@@ -52,14 +52,14 @@ def test_all_methods_that_do_not_train_agree_at_the_base_width(tmp_path: Path) -
 
 def test_what_is_null_is_not_run(tmp_path: Path) -> None:
     params = parse(BaselineParams, {"widths": WIDTHS, "origin": "edge"}, "toy", "baselines")
-    rows = Baselines(lenet_course(), params).measure(Diary(tmp_path, "key"))
+    rows = Baselines(lenet_course(), params).measure(Diary(tmp_path, None, []))
     assert {row.method for row in rows} == {"base", "interpolated", "bypass"}
 
 
 def test_a_resnet_scores_its_whole_network(tmp_path: Path) -> None:
     course = resnet_course()
     params = every_kind({"start": 16, "stop": 64, "step": 24}, [16])
-    rows = Baselines(course, params).measure(Diary(tmp_path, "key"))
+    rows = Baselines(course, params).measure(Diary(tmp_path, None, []))
     for row in rows:
         shapes = course.family.shapes(row.width)
         assert row.params == sum(math.prod(shape) for shape in shapes.values())
@@ -96,36 +96,58 @@ def test_a_killed_run_loses_one_network_and_changes_nothing(
 
 
 def test_the_diary_keeps_rows_to_the_bit(tmp_path: Path) -> None:
-    rows = [
+    rows = (
         ResultRow("individual", 3, True, 0, 1 / 3, 0.1 + 0.2, 10, 20),
         ResultRow("base", 4, False, None, 2 / 3, float("inf"), 10, 20),
-    ]
-    first = Diary(tmp_path / "baselines", "one")
-    first.add("a", rows, 1.5)
-    first.add("b", [], 0.25)
-    again = Diary(tmp_path / "baselines", "one")
-    assert (again.rows, again.seconds) == ({"a": rows, "b": []}, 1.75)
-    again.remove()
-    assert not tmp_path.exists() or list(tmp_path.iterdir()) == []
+    )
+    first = Diary(tmp_path, "shared", [])
+    first.add("a", {"lr": 1}, Entry(rows, 1.5))
+    again = Diary(tmp_path, "shared", [])
+    assert again.read("a", {"lr": 1}) == Entry(rows, 1.5)
+    assert again.read("a", {"lr": 2}) is None
+    assert again.read("b", {"lr": 1}) is None
+    assert Diary(tmp_path, "other", []).read("a", {"lr": 1}) is None
 
 
-def test_another_key_forgets(tmp_path: Path) -> None:
-    Diary(tmp_path, "one").add("a", [], 1.0)
-    other = Diary(tmp_path, "two")
-    assert (other.rows, other.seconds) == ({}, 0.0)
-    assert list(tmp_path.iterdir()) == []
+def test_what_nobody_asks_for_is_forgotten(tmp_path: Path) -> None:
+    diary = Diary(tmp_path, "shared", [])
+    for name in ("a", "b"):
+        diary.add(name, None, Entry((), 1.0))
+    diary.forget_others([("b", None)])
+    assert diary.read("a", None) is None
+    assert diary.read("b", None) == Entry((), 1.0)
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "[]", json.dumps({"rows": {"a": [{"method": "x"}]}, "seconds": 1.0})]
-)
-def test_a_damaged_diary_is_dropped(
+def test_one_width_more_trains_its_networks_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lenet_rows(tmp_path)
+    trained: list[str] = []
+    train = run_module.train_network
+
+    def counting(*args: Any, label: str, **kwargs: Any) -> Any:
+        trained.append(label)
+        return train(*args, label=label, **kwargs)
+
+    monkeypatch.setattr(run_module, "train_network", counting)
+    comparison = Baselines(lenet_course(), every_kind(WIDTHS, [3, 2]))
+    rows = comparison.measure(Diary(tmp_path, None, []))
+    assert len(trained) == 7 and all("h=2" in label for label in trained)
+    fresh = comparison.measure(Diary(tmp_path / "fresh", None, []))
+    assert results_csv(to_frame(rows)) == results_csv(to_frame(fresh))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"rows": [{"method": "x"}], "seconds": 1})])
+def test_a_damaged_entry_is_dropped(
     text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "one.json").write_text(text)
-    diary = Diary(tmp_path, "one")
-    assert (diary.rows, diary.seconds) == ({}, 0.0)
-    assert "damaged" in caplog.text and "starting from scratch" in caplog.text
+    diary = Diary(tmp_path, None, [])
+    diary.add("a", None, Entry((), 1.0))
+    (file,) = tmp_path.iterdir()
+    file.write_text(text)
+    assert diary.read("a", None) is None
+    assert "damaged" in caplog.text and "running a again" in caplog.text
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_two_local_workers_give_the_table_of_one_run(
         assert f"sweep@digits-lenet {index}/2' - digits-lenet: {line}" in output
     assert "digits-lenet: sweep: 8 parts were there, 0 measured" in output
     assert (root / SWEEP).read_bytes() == whole
-    assert list((root / "data/.resume").iterdir()) == []
+    assert not list((root / "data/.resume").glob("*/sweep"))
     assert "up to date" in dvc("status", cwd=root)
 
 
