@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from neumeta.report.budgets import inr_budget
 from neumeta.report.facts import Facts
 from neumeta.report.wording import DASH, MINUS, digits_for, whole
 
@@ -187,13 +188,7 @@ def _budget(facts: Facts, changes: Mapping[str, Any]) -> str:
         for parent in parents:
             inner = inner.setdefault(parent, {})
         inner[last] = value
-    warm, task = train.get("warm_start") or {}, train.get("task") or {}
-    if "steps" not in task:
-        return ""
-    text = f"{whole(task['steps'])} task steps of batch {task.get('batch_size', '?')}"
-    if (each := task.get("widths_per_step", 1)) != 1:
-        text += f" at {each} widths each"
-    return f"{whole(warm['steps'])} warm-start and {text}" if warm.get("steps") else text
+    return inr_budget(train)
 
 
 def _seeds(rows: list[Row]) -> str:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from neumeta.report import wording
 from neumeta.report.ablations import ablations
 from neumeta.report.accuracy import Drawing
+from neumeta.report.budgets import budget
 from neumeta.report.drops import DropTable, drop_table, signed
 from neumeta.report.facts import Facts
 from neumeta.report.methods import Method, describe, first_figure
@@ -57,6 +58,7 @@ def render_page(facts: Facts, drawings: Mapping[str, tuple[Drawing, Drawing]], c
             {
                 "method": m,
                 "swatch": Markup(_swatch(m)),
+                "budget": budget(m.name, facts.params),
                 "seeds": seeds(stats[m.name].values()),
             }
             for m in methods

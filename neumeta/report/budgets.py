@@ -1,0 +1,67 @@
+"""How long each method was trained, in words, from the parameters of the experiment."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from neumeta.report.wording import whole
+
+
+def inr_budget(train: Mapping[str, Any]) -> str:
+    """Say how long an INR was trained.
+
+    Args:
+        train: The section `train`.
+
+    Returns:
+        Such as `800 warm-start and 4 800 task steps of batch 512`; empty where the section is cut
+        short.
+    """
+    warm, task = train.get("warm_start") or {}, train.get("task") or {}
+    if "steps" not in task:
+        return ""
+    text = f"{whole(task['steps'])} task steps of batch {task.get('batch_size', '?')}"
+    if (each := task.get("widths_per_step", 1)) != 1:
+        text += f" at {each} widths each"
+    return f"{whole(warm['steps'])} warm-start and {text}" if warm.get("steps") else text
+
+
+def budget(method: str, params: Mapping[str, Any]) -> str:
+    """Say how long the networks of one method were trained.
+
+    Args:
+        method: Name of the method, as in the result table.
+        params: The sections of the experiment.
+
+    Returns:
+        One sentence; empty for what is not trained, and where the parameters do not tell.
+    """
+    if method in ("neumeta", "neumeta-noise-free"):
+        text = inr_budget(params.get("train") or {})
+        return f"{text}, for all widths together." if text else ""
+    kind, each = _KINDS.get(method.removesuffix("-finetuned"), ("", ""))
+    if method.startswith("pruned-"):
+        kind, each = ("pruned", "each network") if method.endswith("-finetuned") else ("", "")
+    section = (params.get("baselines") or {}).get(kind) or {}
+    length = _length(section.get("recipe") or {})
+    if not length:
+        return ""
+    if kind == "slimmable":
+        each = f"{2 + section.get('random_widths', 0)} widths a step, for all widths together"
+    taught = (section.get("losses") or {}).get("distillation", 0) > 0
+    teacher = ", with the base network as teacher" if taught else ""
+    return f"{length}, {each}{teacher}."
+
+
+_KINDS = {
+    "individual": ("individual", "each network"),
+    "individual-distilled": ("distilled", "each network"),
+    "slimmable": ("slimmable", ""),
+    "integral": ("integral", "for all widths together"),
+}
+
+
+def _length(recipe: Mapping[str, Any]) -> str:
+    for unit in ("steps", "epochs"):
+        if recipe.get(unit):
+            return f"{whole(recipe[unit])} {unit} of batch {recipe.get('batch_size', '?')}"
+    return ""
