@@ -130,7 +130,7 @@ def test_page_shows_everything_it_owes(reader: Reader) -> None:
         "8, 12, 16, 20, 24",
         "ab" * 32,
         "1a2b3c4",
-        "A separate network trained from scratch for each width.",
+        "For each width alone, what the INR makes is trained from scratch;",
     ):
         assert text in reader.text, text
 
