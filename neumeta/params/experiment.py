@@ -3,22 +3,13 @@
 import re
 from pathlib import Path
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from neumeta.errors import UserError
 from neumeta.params.ablate import AblateParams, row_params
 from neumeta.params.base import FamilyParams, FetchParams, PermuteParams
 from neumeta.params.data import DataParams
-from neumeta.params.fields import (
-    NAME_PATTERN,
-    Percent,
-    Section,
-    Width,
-    as_tuple,
-)
+from neumeta.params.fields import NAME_PATTERN, Percent, Section, Width, as_tuple
 from neumeta.params.inr import SweepParams, TrainParams
 from neumeta.params.peers import BaselineParams
 from neumeta.params.reading import PARAMS_FILE, parse, read_yaml

@@ -18,7 +18,7 @@ Changes = Annotated[dict[str, Any], Field(description="dotted key of the section
 ScoredSplit = Literal["val", "test"]
 Precision = Annotated[
     Literal["float32", "bfloat16"],
-    Field(description="of matrix products and of the frozen trunk; weights stay float32"),
+    Field(description="of matrix products and of the frozen trunk; what is trained stays float32"),
 ]
 Criterion = Literal["random", "l1", "l2", "taylor", "hessian"]
 Trains = Annotated[
@@ -39,7 +39,7 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if repeated := [value for value in values if values.count(value) > 1]:
         raise ValueError(f"{repeated[0]} is there twice; each may stand there once")
     return values
@@ -48,6 +48,7 @@ def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
 _List = (BeforeValidator(as_tuple), AfterValidator(_distinct), Field(min_length=1))
 Widths = Annotated[tuple[Width, ...], *_List]
 Seeds = Annotated[tuple[Seed, ...], *_List]
+Criteria = Annotated[tuple[Criterion, ...], *_List]
 
 
 class Section(BaseModel):

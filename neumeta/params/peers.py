@@ -1,12 +1,13 @@
 """Schema of what the INR is compared with: the section `baselines`."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from neumeta.params.base import Recipe
 from neumeta.params.fields import (
     Count,
+    Criteria,
     Criterion,
     Precision,
     Section,
@@ -16,7 +17,6 @@ from neumeta.params.fields import (
     Weight,
     WidthRange,
     Widths,
-    as_tuple,
 )
 from neumeta.params.inr import AugmentationParams
 
@@ -86,11 +86,7 @@ class ScoringParams(Section):
 class PrunedParams(Section):
     """Pruning of the base network by several criteria, without and with fine-tuning."""
 
-    criteria: Annotated[
-        tuple[Criterion, ...],
-        BeforeValidator(as_tuple),
-        Field(min_length=1),
-    ] = ("l1",)
+    criteria: Criteria = ("l1",)
     scoring: ScoringParams | None = Field(None, description="for criteria taylor and hessian")
     random_seeds: Seeds = Field((0,), description="of criterion random, without fine-tuning")
     widths: Widths | None = Field(None, description="fine-tuned widths; null: no fine-tuning")
@@ -100,8 +96,6 @@ class PrunedParams(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "PrunedParams":
-        if len(set(self.criteria)) < len(self.criteria):
-            raise ValueError("criteria: each may stand there once")
         if (self.widths is None) != (self.recipe is None):
             raise ValueError("widths and recipe go together; give both or neither")
         if {"taylor", "hessian"} & set(self.criteria) and self.scoring is None:

@@ -38,26 +38,19 @@ def budget(method: str, params: Mapping[str, Any]) -> str:
     if method in ("neumeta", "neumeta-noise-free"):
         text = inr_budget(params.get("train") or {})
         return f"{text}, for all widths together." if text else ""
-    kind, each = _KINDS.get(method.removesuffix("-finetuned"), ("", ""))
-    if method.startswith("pruned-"):
-        kind, each = ("pruned", "each network") if method.endswith("-finetuned") else ("", "")
+    if method.startswith("pruned-") and method.endswith("-finetuned"):
+        kind = "pruned"
+    else:
+        kind = {"individual-distilled": "distilled"}.get(method, method)
     section = (params.get("baselines") or {}).get(kind) or {}
-    length = _length(section.get("recipe") or {})
-    if not length:
+    if not (length := _length(section.get("recipe") or {})):
         return ""
+    each = "for all widths together" if kind in ("slimmable", "integral") else "each network"
     if kind == "slimmable":
-        each = f"{2 + section.get('random_widths', 0)} widths a step, for all widths together"
+        each = f"{2 + section.get('random_widths', 0)} widths a step, {each}"
     taught = (section.get("losses") or {}).get("distillation", 0) > 0
     teacher = ", with the base network as teacher" if taught else ""
     return f"{length}, {each}{teacher}."
-
-
-_KINDS = {
-    "individual": ("individual", "each network"),
-    "individual-distilled": ("distilled", "each network"),
-    "slimmable": ("slimmable", ""),
-    "integral": ("integral", "for all widths together"),
-}
 
 
 def _length(recipe: Mapping[str, Any]) -> str:
