@@ -56,6 +56,15 @@ class Bucket:
         """
         return torch.tensor([spec.index for spec in self.specs])
 
+    @cached_property
+    def cells(self) -> Float[Tensor, "tensors 2"]:
+        """Distances between neighbouring channels, in normalised coordinates.
+
+        Returns:
+            1 / Cout and 1 / Cin, shape (tensors, 2); 0 for axes that do not follow the width.
+        """
+        return self.morphing / self.sizes
+
 
 def make_buckets(
     specs: Sequence[TensorSpec], norm: float, jitter: ChannelJitter | None = None

@@ -84,6 +84,7 @@ class LiteralInr(nn.Module):
             octaves.size_octaves,
             octaves.size_octaves,
         )
+        self.blur = octaves.blur
         count = 1 if inr.single else len(self.family.generated)
         self.mlps = nn.ModuleList(LiteralMlp(inr, index) for index in range(count))
         self._networks: dict[int, nn.Module] = {}
@@ -120,7 +121,8 @@ class LiteralInr(nn.Module):
         for index, name in enumerate(self.family.generated):
             coordinates = self.coordinates(width, index, reach, draw.get(name))
             mlp = self.mlps[index if len(self.mlps) > 1 else 0]
-            weights[name] = self.assemble(mlp(self.encode(coordinates)), width, index)
+            features = self.encode(coordinates, self.cells(width, index))
+            weights[name] = self.assemble(mlp(features), width, index)
         return weights
 
     def rows(self, width: int, index: int) -> Tensor:
@@ -160,13 +162,29 @@ class LiteralInr(nn.Module):
         norm = float(self.family.base_width)
         return v / torch.tensor([count, out_size, in_size, norm, norm, norm])
 
-    def encode(self, v: Tensor) -> Tensor:
-        """concat(v, sin(2^f pi v_j), cos(2^f pi v_j)), shape (rows, features)."""
+    def cells(self, width: int, index: int) -> list[float]:
+        """Width of a channel's cell along each of the six coordinates; 0 where nothing morphs."""
+        name = self.family.generated[index]
+        shape = self.shape(width, name)
+        cells = [0.0] * 6
+        for axis in self.family.morphing_axes[name]:
+            cells[1 + axis] = 1 / (shape[axis] if len(shape) > axis else 1)
+        return cells
+
+    def encode(self, v: Tensor, cells: Sequence[float]) -> Tensor:
+        """concat(v, sin(2^f pi v_j), cos(2^f pi v_j)), each the mean over blurred v_j.
+
+        The mean of a wave over a Gaussian of standard deviation s is the wave at its centre,
+        times exp(-(frequency s)^2 / 2). Shape (rows, features).
+        """
         sines, cosines = [], []
         for j, octaves in enumerate(self.octaves):
+            deviation = self.blur * cells[j] / math.sqrt(12)
             for f in range(octaves):
-                sines.append(torch.sin(2**f * math.pi * v[:, j]))
-                cosines.append(torch.cos(2**f * math.pi * v[:, j]))
+                frequency = 2**f * math.pi
+                kept = math.exp(-((frequency * deviation) ** 2) / 2)
+                sines.append(kept * torch.sin(frequency * v[:, j]))
+                cosines.append(kept * torch.cos(frequency * v[:, j]))
         return torch.stack([*v.unbind(1), *sines, *cosines], dim=1)
 
     def assemble(self, kernels: Tensor, width: int, index: int) -> Tensor:

@@ -20,18 +20,21 @@ from tests.toy import ROOT, toy_params, write_toy_params
 EXPERIMENT = "data/experiments/digits-lenet"
 
 
-def short_params() -> dict[str, Any]:
+def short_params(muon: float | None) -> dict[str, Any]:
     params: dict[str, Any] = json.loads(json.dumps(toy_params()))
     train = params["digits-lenet"]["train"]
+    train["optimiser"]["muon_momentum"] = muon
     train["seeds"], train["task"]["steps"] = [0], 20
     train["validate_every"] = 20
     return params
 
 
-def train_in(folder: Path, finished: Path, processes: int) -> subprocess.CompletedProcess[str]:
+def train_in(
+    folder: Path, finished: Path, processes: int, muon: float | None
+) -> subprocess.CompletedProcess[str]:
     (folder / EXPERIMENT).mkdir(parents=True)
     (folder / "data/datasets").mkdir()
-    write_toy_params(folder, short_params())
+    write_toy_params(folder, short_params(muon))
     for name in ("data/datasets/digits.safetensors", f"{EXPERIMENT}/permuted.safetensors"):
         (folder / name).write_bytes((finished / name).read_bytes())
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
@@ -47,9 +50,10 @@ def train_in(folder: Path, finished: Path, processes: int) -> subprocess.Complet
     )
 
 
-def test_two_processes_equal_one(finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("muon", [None, 0.95])
+def test_two_processes_equal_one(muon: float | None, finished: Path, tmp_path: Path) -> None:
     for processes in (1, 2):
-        done = train_in(tmp_path / str(processes), finished, processes)
+        done = train_in(tmp_path / str(processes), finished, processes, muon)
         assert done.returncode == 0, done.stderr[-2000:]
     alone, team = (tmp_path / str(n) / EXPERIMENT for n in (1, 2))
     ours = load_file(team / "inr/seed-0.safetensors")

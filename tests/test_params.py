@@ -7,7 +7,7 @@ import pytest
 from neumeta.errors import UserError
 from neumeta.params import Experiment, TrainParams, load_params, load_section, read_yaml
 from neumeta.select import select_experiments
-from tests.toy import RECIPE, ROOT, toy_params, write_toy_params
+from tests.toy import COARSE, RECIPE, ROOT, coarse_train, toy_params, write_toy_params
 
 
 def test_the_real_file_is_valid_and_its_default_is_digits_alone() -> None:
@@ -71,6 +71,22 @@ FAULTS = [
         "digits-lenet.train.losses",
         {**toy_params()["digits-lenet"]["train"]["losses"], "task": 0.0, "distillation": 0.0},
         ["train.losses", "all 0; set one above 0"],
+    ),
+    ("digits-lenet.train.coarse", COARSE, ["train", "coarse needs encoding.blur above 0"]),
+    (
+        "digits-lenet.train",
+        coarse_train(coordinates=toy_params()["digits-lenet"]["train"]["coordinates"]),
+        ["train", "coarse needs coordinates.jitter channel", "size none"],
+    ),
+    (
+        "digits-lenet.train",
+        coarse_train(coarse=COARSE | {"widths": {"start": 2, "stop": 3, "step": 1}}),
+        ["train", "coarse.widths holds 2, which train.widths does not"],
+    ),
+    (
+        "digits-lenet.train",
+        coarse_train(coarse=COARSE | {"grids": {"start": 2, "stop": 4, "step": 1}}),
+        ["train", "coarse.grids must not lie above coarse.widths"],
     ),
     ("digits-lenet.permute", DELETED, ["digits-lenet.permute", "is missing"]),
     ("digits-lenet.dataset", "imagenet", ["digits-lenet.dataset", "imagenet", "mnist"]),

@@ -29,7 +29,7 @@ def table_of(experiment: str) -> str:
     for width in SHOWN[experiment]:
         rows = results[results.width == width]
         params = int(rows["params"].iloc[0])
-        seen = "" if bool(rows["seen"].iloc[0]) else " (never trained)"
+        seen = "" if bool(rows["seen"].iloc[0]) else " (never built)"
         cells = [cell(rows.loc[rows.method == method, "accuracy"]) for method in METHODS]
         lines.append(f"| {experiment} | {width}{seen} | {params:,} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -19,6 +19,12 @@ RECIPE = {
     "optimiser": {"name": "adamw", "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0},
     "schedule": SCHEDULE,
 }
+COARSE: dict[str, Any] = {
+    "share": 0.5,
+    "widths": {"start": 3, "stop": 4, "step": 1},
+    "grids": {"start": 1, "stop": 2, "step": 1},
+    "noise": 0.4,
+}
 
 
 def toy_dataset(sizes: tuple[int, int, int] = (96, 32, 48), classes: int = 3) -> Dataset:
@@ -54,7 +60,12 @@ def toy_params() -> dict[str, Any]:
     toy["train"] |= {
         "widths": {"start": 3, "stop": 4, "step": 1},
         "seeds": [0, 1],
-        "encoding": {"identity_octaves": 0, "index_octaves": 3, "size_octaves": 1},
+        "encoding": {
+            "identity_octaves": 0,
+            "index_octaves": 3,
+            "size_octaves": 1,
+            "blur": 0.0,
+        },
         "network": {**toy["train"]["network"], "layers": 3, "hidden": 32},
         "warm_start": {
             "steps": 150,
@@ -93,6 +104,14 @@ def toy_params() -> dict[str, Any]:
         },
     }
     return kept
+
+
+def coarse_train(**changes: Any) -> dict[str, Any]:
+    """The toy section `train` with coarse steps."""
+    train = toy_params()["digits-lenet"]["train"]
+    coordinates = {"jitter": "channel", "origin": "centre", "size": "none"}
+    encoding = train["encoding"] | {"blur": 1.0}
+    return train | {"coordinates": coordinates, "encoding": encoding, "coarse": COARSE} | changes
 
 
 def write_toy_params(folder: Path, params: dict[str, Any] | None = None) -> Path:

@@ -74,6 +74,7 @@ class WeightGenerator(nn.Module):
         draws: int = 1,
         generator: torch.Generator | None = None,
         first_exact: bool = True,
+        coarseness: float = 1.0,
     ) -> dict[str, Tensor]:
         """Generate all tensors of one width, averaged over K draws.
 
@@ -83,6 +84,7 @@ class WeightGenerator(nn.Module):
             draws: K.
             generator: Source of the noise; needed when noise is above 0.
             first_exact: Whether draw 0 is free of noise (sampling: yes, training: no).
+            coarseness: Size of the cells that a blurred encoding is told, in cells of this width.
 
         Returns:
             Tensors by parameter name, differentiable with respect to the INR.
@@ -107,7 +109,7 @@ class WeightGenerator(nn.Module):
             per_chunk = max(1, ROWS_PER_CHUNK // (bucket.channels.shape[1] * len(bucket.specs)))
             total: Tensor | None = None
             for part in coordinates.split(per_chunk, dim=1):
-                kernels = self._kernels(part, bucket).sum(dim=1)
+                kernels = self._kernels(part, bucket, coarseness).sum(dim=1)
                 total = kernels if total is None else total + kernels
             assert total is not None
             for slot, spec in enumerate(bucket.specs):
@@ -137,9 +139,13 @@ class WeightGenerator(nn.Module):
         return tensor_specs(self.family, width)
 
     def _kernels(
-        self, coordinates: Float[Tensor, "tensors draws rows 6"], bucket: Bucket
+        self,
+        coordinates: Float[Tensor, "tensors draws rows 6"],
+        bucket: Bucket,
+        coarseness: float = 1.0,
     ) -> Float[Tensor, "tensors draws rows outputs"]:
-        features = self.encoding(coordinates).flatten(1, 2)
+        cells = coarseness * bucket.cells[:, None, None]
+        features = self.encoding(coordinates, cells).flatten(1, 2)
         owners = torch.zeros_like(bucket.owners) if self.single else bucket.owners
         return self.network(features, owners).float().unflatten(1, coordinates.shape[1:3])
 

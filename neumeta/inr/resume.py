@@ -67,12 +67,12 @@ class ResumeFolder:
             trainer: Between two steps.
             seconds: Time spent so far, over all attempts.
         """
-        optimiser = trainer.optimiser.state_dict()
         tensors: dict[str, Tensor] = {"random": trainer.random.get_state()}
         tensors |= {f"inr.{k}": v for k, v in trainer.inr.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in trainer.average.state_dict().items()}
-        for index, values in optimiser["state"].items():
-            tensors |= {f"adam.{index}.{k}": v for k, v in values.items()}
+        for number, optimiser in enumerate(trainer.optimisers):
+            for index, values in optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser.{number}.{index}.{k}": v for k, v in values.items()}
         header = {
             "kind": "train-state",
             "seed": trainer.seed,
@@ -108,13 +108,14 @@ class ResumeFolder:
         trainer.sums, trainer.history = header["sums"], header["history"]
         trainer.inr.load_state_dict(_part(tensors, "inr."))
         trainer.average.load_state_dict(_part(tensors, "average."))
-        trainer.optimiser = trainer.new_optimiser()
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _part(tensors, "adam.").items():
-            index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = value
-        groups = trainer.optimiser.state_dict()["param_groups"]
-        trainer.optimiser.load_state_dict({"state": state, "param_groups": groups})
+        trainer.optimisers = trainer.new_optimisers()
+        for number, optimiser in enumerate(trainer.optimisers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in _part(tensors, f"optimiser.{number}.").items():
+                index, key = name.split(".", 1)
+                state.setdefault(int(index), {})[key] = value
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": state, "param_groups": groups})
         trainer.random.set_state(tensors["random"])
         seconds: float = header["seconds"]
         return seconds

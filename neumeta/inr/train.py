@@ -7,6 +7,7 @@ two steps and continued to the same bytes.
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -22,10 +23,11 @@ from neumeta.inr.losses import (
     reconstruction_loss,
     regularisation_loss,
 )
+from neumeta.inr.muon import inr_optimisers
 from neumeta.inr.problem import Problem
 from neumeta.models.parts import apply_part
-from neumeta.optimiser import make_optimiser
 from neumeta.parallel import ALONE, Team
+from neumeta.params import WidthRange
 from neumeta.progress import progress
 from neumeta.schedule import rate_at
 
@@ -43,8 +45,23 @@ HISTORY_COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class Configuration:
+    """What one step generates.
+
+    Attributes:
+        width: Base width h, channels.
+        noise: Half range a of the coordinate noise, channels.
+        coarseness: Size of the cells that the INR is told, in cells of h.
+    """
+
+    width: int
+    noise: float
+    coarseness: float = 1.0
+
+
 class Trainer:
-    """The state of one run: INR, its average, optimiser, randomness, position and history."""
+    """The state of one run: INR, its average, optimisers, randomness, position and history."""
 
     def __init__(self, problem: Problem, seed: int, team: Team = ALONE) -> None:
         """Start a run from scratch.
@@ -65,7 +82,7 @@ class Trainer:
         self.average = copy.deepcopy(self.inr)
         self.phase: Literal["warm", "task"] = "warm"
         self.step = 0
-        self.optimiser = self.new_optimiser()
+        self.optimisers = self.new_optimisers()
         self.sums: dict[str, float] = {}
         self.history: list[dict[str, Any]] = []
 
@@ -91,16 +108,16 @@ class Trainer:
             if self.phase == "task":
                 return self.average
             self.phase, self.step = "task", 0
-            self.optimiser = self.new_optimiser()
+            self.optimisers = self.new_optimisers()
             self.average.load_state_dict(self.inr.state_dict())
 
-    def new_optimiser(self) -> torch.optim.Optimizer:
-        """Make an optimiser without memory of earlier steps.
+    def new_optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
+        """Make optimisers without memory of earlier steps.
 
         Returns:
-            The optimiser of the params over the INR's parameters.
+            Those of the params, which share out the INR's parameters.
         """
-        return make_optimiser(self.inr.parameters(), self.problem.params.optimiser)
+        return inr_optimisers(self.inr.network, self.problem.params.optimiser)
 
     def _phase_params(self) -> Any:
         params = self.problem.params
@@ -110,47 +127,67 @@ class Trainer:
         problem, phase = self.problem, self._phase_params()
         params = problem.params
         rate = rate_at(self.step, total, phase.lr, phase.schedule)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.zero_grad()
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.zero_grad()
         if self.phase == "warm":
+            drawn = Configuration(self._draw_width(params.widths), params.warm_start.noise)
             with products_in(params.precision):
-                terms = self._warm_terms(self._draw_width(), params.warm_start.noise)
+                terms = self._warm_terms(drawn)
             self._backward(terms, {"reconstruction": 1.0})
         else:
             weights = loss_weights(params.losses, self.step / total)
             for _ in range(params.task.widths_per_step):
-                exact = params.base_share > 0 and self._toss() < params.base_share
-                width = problem.family.base_width if exact else self._draw_width()
+                drawn = self._draw_configuration()
                 with products_in(params.precision):
-                    terms = self._task_terms(width, 0.0 if exact else params.noise, weights)
+                    terms = self._task_terms(drawn, weights)
                 self._backward(terms, weights)
         self.team.average_gradients(self.inr.parameters())
         nn.utils.clip_grad_norm_(self.inr.parameters(), params.clip_norm)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.step += 1
         if self.phase == "task":
             update_average(list(self.average.parameters()), list(self.inr.parameters()), params.ema)
         self._record(rate, total)
 
-    def _draw_width(self) -> int:
-        widths = self.problem.params.widths.values()
-        return widths[int(torch.randint(len(widths), (), generator=self.random))]
+    def _draw_width(self, widths: WidthRange) -> int:
+        values = widths.values()
+        if self.problem.params.draw == "width":
+            return values[int(torch.randint(len(values), (), generator=self.random))]
+        density = torch.tensor(values, dtype=torch.float64) ** -2  # of h, for uniform 1/h
+        return values[int(torch.multinomial(density, 1, generator=self.random))]
 
-    def _toss(self) -> float:
-        return float(torch.rand((), generator=self.random))
+    def _draw_configuration(self) -> Configuration:
+        """Choose the width of one task step, its noise, and how coarse a grid it is told of."""
+        params = self.problem.params
+        coarse = params.coarse
+        if coarse is None or float(torch.rand((), generator=self.random)) >= coarse.share:
+            return Configuration(self._draw_width(params.widths), params.noise)
+        width, told = self._draw_width(coarse.widths), self._draw_width(coarse.grids)
+        coarseness = width / told
+        return Configuration(width, coarse.noise * coarseness, coarseness)
 
-    def _generate(self, width: int, noise: float) -> dict[str, Tensor]:
-        return self.inr.weights(width, noise=noise, generator=self.random, first_exact=False)
+    def _generate(self, drawn: Configuration) -> dict[str, Tensor]:
+        return self.inr.weights(
+            drawn.width,
+            noise=drawn.noise,
+            generator=self.random,
+            first_exact=False,
+            coarseness=drawn.coarseness,
+        )
 
-    def _warm_terms(self, width: int, noise: float) -> LossTerms:
-        weights = self._generate(width, noise)
-        return LossTerms(reconstruction=reconstruction_loss(weights, self.problem.target(width)))
+    def _warm_terms(self, drawn: Configuration) -> LossTerms:
+        weights = self._generate(drawn)
+        return LossTerms(
+            reconstruction=reconstruction_loss(weights, self.problem.target(drawn.width))
+        )
 
-    def _task_terms(self, width: int, noise: float, factors: Mapping[str, float]) -> LossTerms:
-        problem, params = self.problem, self.problem.params
+    def _task_terms(self, drawn: Configuration, factors: Mapping[str, float]) -> LossTerms:
+        problem, params, width = self.problem, self.problem.params, drawn.width
         batch = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
-        weights = self._generate(width, noise)
+        weights = self._generate(drawn)
         rows = self.team.share(problem.train.rows(batch, self.random))
         inputs, targets = problem.train.take(rows)
         outputs = apply_part(

@@ -22,6 +22,7 @@ from neumeta.params.fields import (
 )
 from neumeta.params.inr import (
     AugmentationParams,
+    InrOptimiserParams,
     LossParams,
     SweepParams,
     TrainParams,
@@ -54,6 +55,7 @@ __all__ = [
     "FamilyParams",
     "FetchParams",
     "IndividualParams",
+    "InrOptimiserParams",
     "IntegralParams",
     "LossParams",
     "OptimiserParams",

@@ -29,6 +29,12 @@ class EncodingParams(Section):
         ge=0, le=32, description="frequencies per channel index; about log2(channels)"
     )
     size_octaves: int = Field(ge=0, le=16, description="frequencies per layer size")
+    blur: float = Field(
+        ge=0,
+        le=16,
+        description="features of an index are means over this many cells of its grid; 0 for the "
+        "features of the point, as published",
+    )
 
 
 class CoordinateParams(Section):
@@ -42,7 +48,8 @@ class CoordinateParams(Section):
         description="channel i of n lies at i/n (edge, as published) or (i + 0.5)/n (centre)"
     )
     size: Literal["raw", "none"] = Field(
-        description="whether the INR is told the layer's size (raw, as published) or not"
+        description="whether the INR is told the layer's size as a number (raw, as published) or "
+        "not; a blurred encoding shows it all the same"
     )
 
 
@@ -67,6 +74,15 @@ class NetworkParams(Section):
     )
 
 
+class InrOptimiserParams(OptimiserParams):
+    """The optimiser of the INR."""
+
+    muon_momentum: Fraction | None = Field(
+        description="Muon with this momentum steps the matrices of the hidden layers, at the same "
+        "rate and decay; it finds the direction in bfloat16. null: one optimiser for all"
+    )
+
+
 class PhaseParams(Section):
     """One phase of the training: steps and peak learning rate."""
 
@@ -86,6 +102,21 @@ class TaskPhaseParams(PhaseParams):
 
     batch_size: Count = Field(description="examples per width and step")
     widths_per_step: Count = Field(description="configurations drawn per step")
+
+
+class CoarseParams(Section):
+    """Task steps in which a network of a trained width is told of a coarser grid than its own.
+
+    Its channels stand anywhere within a cell of that grid. So the INR learns what to say of widths
+    that are never built in training.
+    """
+
+    share: Fraction = Field(description="of the task steps")
+    widths: WidthRange = Field(description="of the networks in those steps, channels")
+    grids: WidthRange = Field(description="of the grids that are told, channels; none above widths")
+    noise: float = Field(
+        ge=0, le=4, description="half range a, in cells of the grid that is told; 0.5 is one cell"
+    )
 
 
 class LossParams(Section):
@@ -111,6 +142,10 @@ class TrainParams(Section):
     """Training of the INR (Algorithm 2, with warm start and distillation)."""
 
     widths: WidthRange
+    draw: Literal["width", "cell"] = Field(
+        description="what the steps draw uniformly: the width h, or the size of its cells, 1/h, "
+        "which takes small widths more often"
+    )
     seeds: Seeds = Field(description="one INR is trained per seed")
     precision: Precision
     augmentation: AugmentationParams | None = Field(description="null: the images as they are")
@@ -126,20 +161,34 @@ class TrainParams(Section):
     )
     encoding: EncodingParams
     network: NetworkParams
-    base_share: Fraction = Field(
-        description="share of task steps at the base width with exact coordinates; the rest draws "
-        "a width and noise"
-    )
+    coarse: CoarseParams | None = Field(description="null: every step sees its own grid")
     warm_start: WarmStartParams
     task: TaskPhaseParams
     losses: LossParams
-    optimiser: OptimiserParams
+    optimiser: InrOptimiserParams
     clip_norm: float = Field(gt=0, description="largest allowed gradient norm")
     ema: Fraction = Field(description="decay per step of the averaged weights")
     probe_widths: Widths = Field(description="widths validated during training, channels")
     validate_every: Count = Field(description="task steps between validations")
     log_every: Count = Field(description="steps between rows of the loss curve")
     save_every: Count = Field(description="steps between resumable states")
+
+    @model_validator(mode="after")
+    def _coarse_is_seen(self) -> "TrainParams":
+        if self.coarse is None:
+            return self
+        if not self.encoding.blur > 0:
+            raise ValueError("coarse needs encoding.blur above 0: without it no cell is seen")
+        if (self.coordinates.jitter, self.coordinates.size) != ("channel", "none"):
+            raise ValueError(
+                "coarse needs coordinates.jitter channel, so that whole channels move in the cells "
+                "that are told, and size none, so that no size contradicts them"
+            )
+        if untrained := set(self.coarse.widths.values()) - set(self.widths.values()):
+            raise ValueError(f"coarse.widths holds {min(untrained)}, which train.widths does not")
+        if self.coarse.grids.values()[-1] > self.coarse.widths.start:
+            raise ValueError("coarse.grids must not lie above coarse.widths")
+        return self
 
 
 class SweepParams(Section):

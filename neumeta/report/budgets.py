@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from neumeta.report.wording import whole
+from neumeta.report.wording import percent, whole
 
 
 def inr_budget(train: Mapping[str, Any]) -> str:
@@ -33,11 +33,12 @@ def budget(method: str, params: Mapping[str, Any]) -> str:
         params: The sections of the experiment.
 
     Returns:
-        One sentence; empty for what is not trained, and where the parameters do not tell.
+        Empty for what is not trained, and where the parameters do not tell.
     """
     if method in ("neumeta", "neumeta-noise-free"):
-        text = inr_budget(params.get("train") or {})
-        return f"{text}, for all widths together." if text else ""
+        train = params.get("train") or {}
+        text = inr_budget(train)
+        return f"{text}, for all widths together.{_coarse(train)}" if text else ""
     if method.startswith("pruned-") and method.endswith("-finetuned"):
         kind = "pruned"
     else:
@@ -51,6 +52,19 @@ def budget(method: str, params: Mapping[str, Any]) -> str:
     taught = (section.get("losses") or {}).get("distillation", 0) > 0
     teacher = ", with the base network as teacher" if taught else ""
     return f"{length}, {each}{teacher}."
+
+
+def _coarse(train: Mapping[str, Any]) -> str:
+    coarse = train.get("coarse") or {}
+    if "share" not in coarse:
+        return ""
+    widths, grids = (
+        f"{coarse[key]['start']} to {coarse[key]['stop']}" for key in ("widths", "grids")
+    )
+    share = percent(coarse["share"], 0)
+    return (
+        f" In {share} of the task steps a network of width {widths} is told of a grid of {grids}."
+    )
 
 
 def _length(recipe: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ def _range_sentence(ours: list[Point], digits: int) -> str:
         text += f" and {at(first)}" + (", the ends of the trained range" if seen else "")
     if seen and unseen:
         far = max(unseen, key=lambda p: max(first.width - p.width, p.width - last.width))
-        text += f", and {at(far)}, never trained"
+        text += f", and {at(far)}, never built in training"
     return text + "."
 
 

@@ -101,7 +101,9 @@ def train_params(size: Size, precision: Precision) -> TrainParams:
         "identity_octaves": size.octaves,
         "index_octaves": size.octaves,
         "size_octaves": size.octaves,
+        "blur": 0.0,
     }
+    section["optimiser"]["muon_momentum"], section["coarse"], section["draw"] = None, None, "width"
     section["network"] |= {"layers": size.layers, "hidden": size.hidden}
     section["task"] |= {"steps": never, "batch_size": size.batch, "widths_per_step": 1}
     section["losses"] |= {"distillation": 1.0, "reconstruction": 1.0, "regularisation": 1e-4}

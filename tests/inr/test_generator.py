@@ -82,9 +82,9 @@ def test_k_draws_are_the_mean_of_single_draws(monkeypatch: pytest.MonkeyPatch) -
     seen: list[tuple[Bucket, torch.Tensor]] = []
     kernels_of = inr._kernels
 
-    def spy(coordinates: torch.Tensor, bucket: Bucket) -> torch.Tensor:
+    def spy(coordinates: torch.Tensor, bucket: Bucket, *coarseness: float) -> torch.Tensor:
         seen.append((bucket, coordinates))
-        return kernels_of(coordinates, bucket)
+        return kernels_of(coordinates, bucket, *coarseness)
 
     with monkeypatch.context() as patch:
         patch.setattr("neumeta.inr.generator.ROWS_PER_CHUNK", 1)
@@ -129,10 +129,18 @@ def test_gradients_reach_every_parameter() -> None:
     assert all(value.grad is not None and value.grad.any() for value in inr.parameters())
 
 
-def channelwise(family: Family) -> WeightGenerator:
+def small_resnet() -> Family:
+    spec = {**toy_dataset().input_spec(), "image_shape": [3, 32, 32], "classes": list("abc")}
+    settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
+    settings |= {"base_width": 64, "min_width": 1, "max_width": 64}
+    return make_family(settings, spec)
+
+
+def channelwise(family: Family, blur: float = 0.0) -> WeightGenerator:
     coordinates = {"jitter": "channel", "origin": "centre", "size": "none"}
     network = {**NETWORK, "arrangement": "block"}
-    settings = {"coordinates": coordinates, "encoding": ENCODING, "network": network}
+    settings = {"coordinates": coordinates, "encoding": ENCODING | {"blur": blur}}
+    settings["network"] = network
     inr = WeightGenerator(family, settings, torch.Generator().manual_seed(0))
     inr.calibrate(parameters_of(family.build(family.base_width)))
     return inr
@@ -140,10 +148,7 @@ def channelwise(family: Family) -> WeightGenerator:
 
 def test_without_sizes_a_wider_network_holds_the_narrow_one() -> None:
     """Centres of 3 cells are every third centre of 9 cells, so the weights there must agree."""
-    spec = {**toy_dataset().input_spec(), "image_shape": [3, 32, 32], "classes": list("abc")}
-    settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
-    settings |= {"base_width": 64, "min_width": 1, "max_width": 64}
-    inr = channelwise(make_family(settings, spec))
+    inr = channelwise(small_resnet())
     narrow, wide = inr.weights(3), inr.weights(9)
     for name, axis in (("layer3.2.conv1.weight", 0), ("layer3.2.conv1.bias", 0)):
         torch.testing.assert_close(
@@ -151,6 +156,15 @@ def test_without_sizes_a_wider_network_holds_the_narrow_one() -> None:
         )
     columns = wide["layer3.2.conv2.weight"][:, [1, 4, 7]]
     torch.testing.assert_close(columns * 3, narrow["layer3.2.conv2.weight"], rtol=1e-3, atol=1e-5)
+
+
+def test_a_blurred_encoding_reads_the_cells_it_is_told_of() -> None:
+    """Every third of 9 channels stands where one of 3 does; told of its cells, it is that one."""
+    inr = channelwise(small_resnet(), blur=1.0)
+    narrow, told, own = inr.weights(3), inr.weights(9, coarseness=3.0), inr.weights(9)
+    name, third = "layer3.2.conv1.weight", torch.tensor([1, 4, 7])
+    torch.testing.assert_close(told[name][third], narrow[name])
+    assert not torch.allclose(own[name][third], narrow[name], rtol=0.1)
 
 
 def test_channel_jitter_makes_other_channels_and_not_blurred_ones() -> None:

@@ -11,7 +11,7 @@ from neumeta.dataset import Dataset, SplitName, channel_statistics
 from neumeta.inr.generator import WeightGenerator
 from neumeta.inr.losses import loss_weights
 from neumeta.inr.problem import Problem, make_problem
-from neumeta.inr.train import Trainer
+from neumeta.inr.train import Configuration, Trainer
 from neumeta.interpolate import interpolate_weights
 from neumeta.models.family import Family, make_family
 from neumeta.models.parameters import parameters_of
@@ -21,7 +21,7 @@ from tests.toy import toy_family, toy_params
 
 PUBLISHED = {"jitter": "weight", "origin": "edge", "size": "raw"}
 OTHER = {"jitter": "channel", "origin": "centre", "size": "none"}
-OCTAVES = {"identity_octaves": 2, "index_octaves": 6, "size_octaves": 1}
+OCTAVES = {"identity_octaves": 2, "index_octaves": 6, "size_octaves": 1, "blur": 0.0}
 NETWORK = {
     "layers": 3,
     "hidden": 32,
@@ -77,7 +77,7 @@ def base_of(family: Family) -> dict[str, Tensor]:
 def make(family: Family, coordinates: dict[str, str], **network: Any) -> WeightGenerator:
     settings = {
         "coordinates": coordinates,
-        "encoding": OCTAVES,
+        "encoding": OCTAVES | {"blur": 1.5 if coordinates is OTHER else 0.0},
         "network": {**NETWORK, **network},
     }
     inr = WeightGenerator(family, settings, torch.Generator().manual_seed(0))
@@ -207,7 +207,7 @@ def test_one_training_step_is_the_literal_one(family_of: Maker, width: int) -> N
     trainer = Trainer(problem, seed=3)
     factors = loss_weights(problem.params.losses, progress=0.0)
     state = trainer.random.get_state()
-    terms = trainer._task_terms(width, problem.params.noise, factors)
+    terms = trainer._task_terms(Configuration(width, problem.params.noise), factors)
     loss = terms.weighted(factors)
     loss.backward()
 

@@ -22,12 +22,13 @@ from tests.stages.commands import command_of
 from tests.toy import ROOT, toy_dataset, toy_family, toy_params, write_toy_params
 
 
-def toy_problem() -> Problem:
+def toy_problem(muon: float | None = None) -> Problem:
     dataset, family = toy_dataset(), toy_family()
     section = toy_params()["digits-lenet"]["train"]
     section["warm_start"]["steps"], section["task"]["steps"] = 20, 20
     section["validate_every"] = 20
     section["losses"]["reconstruction"] = 100.0
+    section["optimiser"]["muon_momentum"] = muon
     params = parse(TrainParams, section, "toy", "train")
     return make_problem(family, parameters_of(family.initialised(4, seed=0)), dataset, params)
 
@@ -42,13 +43,14 @@ class Interruption(Exception):
     pass
 
 
+@pytest.mark.parametrize("muon", [None, 0.95])
 @pytest.mark.parametrize("stop_at", [("warm", 7), ("warm", 14), ("task", 7), ("task", 14)])
 def test_restored_trainer_ends_with_the_same_bytes(
-    stop_at: tuple[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stop_at: tuple[str, int], muon: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The tiny run is dead by accuracy; only its bytes matter here.
     monkeypatch.setattr("neumeta.inr.train.check_alive", lambda *_: None)
-    problem = toy_problem()
+    problem = toy_problem(muon)
     whole = Trainer(problem, seed=3)
     whole.run()
     folder = ResumeFolder(tmp_path, "key")

@@ -49,6 +49,18 @@ def test_every_trained_method_states_its_budget(method: str, text: str) -> None:
     assert budget(method, PARAMS).replace(SPACE, " ") == text
 
 
+def test_coarse_steps_are_told() -> None:
+    coarse = {
+        "share": 0.25,
+        "widths": {"start": 32, "stop": 48, "step": 1},
+        "grids": {"start": 16, "stop": 31, "step": 1},
+    }
+    text = budget("neumeta", {"train": PARAMS["train"] | {"coarse": coarse}})
+    assert text.replace(SPACE, " ").endswith(
+        "In 25 % of the task steps a network of width 32 to 48 is told of a grid of 16 to 31."
+    )
+
+
 def test_nothing_is_said_where_nothing_is_known() -> None:
     for method in ("neumeta", "individual", "slimmable"):
         assert budget(method, {}) == ""

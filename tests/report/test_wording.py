@@ -60,8 +60,9 @@ def test_headline_states_the_measured_figures() -> None:
     ]
     assert plain(headline(facts_of(table(rows)))) == (
         "One INR gives this network at 4 widths from 4 to 9: 96.0 % at width 9 and 95.0 % at "
-        "width 8, the ends of the trained range, and 70.0 % at width 4, never trained. At worst "
-        "it lies 1.2 points below networks trained one by one (width 9, among the one trained "
+        "width 8, the ends of the trained range, and 70.0 % at width 4, never built in training. "
+        "At worst it lies 1.2 points below networks trained one by one (width 9, among the one "
+        "trained "
         "width where both exist). Means over 1 INR seed, 540 test examples."
     )
 
