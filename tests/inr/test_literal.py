@@ -21,7 +21,7 @@ from tests.toy import toy_family, toy_params
 
 PUBLISHED = {"jitter": "weight", "origin": "edge", "size": "raw"}
 OTHER = {"jitter": "channel", "origin": "centre", "size": "none"}
-OCTAVES = {"identity_octaves": 2, "index_octaves": 6, "size_octaves": 1, "blur": 0.0}
+OCTAVES = {"identity_octaves": 2, "index_octaves": 6, "size_octaves": 1}
 NETWORK = {
     "layers": 3,
     "hidden": 32,
@@ -74,10 +74,14 @@ def base_of(family: Family) -> dict[str, Tensor]:
         }
 
 
+def encoding_for(coordinates: dict[str, str]) -> dict[str, Any]:
+    return OCTAVES | {"blur": 1.5 if coordinates is OTHER else 0.0}
+
+
 def make(family: Family, coordinates: dict[str, str], **network: Any) -> WeightGenerator:
     settings = {
         "coordinates": coordinates,
-        "encoding": OCTAVES | {"blur": 1.5 if coordinates is OTHER else 0.0},
+        "encoding": encoding_for(coordinates),
         "network": {**NETWORK, **network},
     }
     inr = WeightGenerator(family, settings, torch.Generator().manual_seed(0))
@@ -176,13 +180,13 @@ def test_averaged_draws_are_the_literal_ones(
     assert any(not torch.allclose(ours[name], exact[name], rtol=1e-3) for name in ours)
 
 
-def problem_of(family: Family, width: int) -> tuple[Problem, Dataset]:
+def problem_of(family: Family, width: int, coordinates: dict[str, str]) -> tuple[Problem, Dataset]:
     """One width, every loss term, random images."""
     section: dict[str, Any] = toy_params()["digits-lenet"]["train"]
     section["widths"] = {"start": width, "stop": width, "step": 1}
     section["probe_widths"] = [width]
-    section["encoding"], section["network"] = OCTAVES, NETWORK
-    section["coordinates"], section["noise"] = PUBLISHED, REACH
+    section["encoding"], section["network"] = encoding_for(coordinates), NETWORK
+    section["coordinates"], section["noise"] = coordinates, REACH
     section["precision"], section["augmentation"] = "float32", None
     section["losses"] |= {"reconstruction": 3.0, "regularisation": 0.01, "distillation": 0.5}
     random = torch.Generator().manual_seed(2)
@@ -201,9 +205,12 @@ def problem_of(family: Family, width: int) -> tuple[Problem, Dataset]:
 
 
 @each_family
-def test_one_training_step_is_the_literal_one(family_of: Maker, width: int) -> None:
+@pytest.mark.parametrize("coordinates", [PUBLISHED, OTHER], ids=["published", "other"])
+def test_one_training_step_is_the_literal_one(
+    family_of: Maker, width: int, coordinates: dict[str, str]
+) -> None:
     """Algorithm 2: same width, batch and noise, so the same losses and the same gradients."""
-    problem, data = problem_of(family_of(), width)
+    problem, data = problem_of(family_of(), width, coordinates)
     trainer = Trainer(problem, seed=3)
     factors = loss_weights(problem.params.losses, progress=0.0)
     state = trainer.random.get_state()
@@ -222,7 +229,7 @@ def test_one_training_step_is_the_literal_one(family_of: Maker, width: int) -> N
         literal,
         problem.base,
         Batch(width, draw, train.inputs[chosen], train.targets[chosen]),
-        interpolate_weights(problem.base, problem.family, width),
+        interpolate_weights(problem.base, problem.family, width, coordinates["origin"]),
         reach=REACH,
         temperature=problem.params.losses.temperature,
     )
