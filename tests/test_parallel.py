@@ -24,6 +24,10 @@ def short_params(muon: float | None) -> dict[str, Any]:
     params: dict[str, Any] = json.loads(json.dumps(toy_params()))
     train = params["digits-lenet"]["train"]
     train["optimiser"]["muon_momentum"] = muon
+    if muon is not None:  # its steps ask for other rates; with those of AdamW the toy INR dies
+        train["warm_start"] |= {"lr": 3e-2, "noise": 0.0}
+        train["task"]["lr"], train["noise"] = 1e-3, 0.0
+        train["losses"]["reconstruction"] = 100.0
     train["seeds"], train["task"]["steps"] = [0], 20
     train["validate_every"] = 20
     return params
@@ -60,8 +64,9 @@ def test_two_processes_equal_one(muon: float | None, finished: Path, tmp_path: P
     wanted = load_file(alone / "inr/seed-0.safetensors")
     start = load_file(finished / EXPERIMENT / "inr/seed-0.safetensors")
     assert ours.keys() == wanted.keys()
+    rounding = 1e-5 if muon is None else 1e-4  # Muon finds its direction in bfloat16
     for name, value in wanted.items():
-        torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=rounding)
     assert any(not torch.allclose(start[name], wanted[name], atol=1e-3) for name in wanted)
     curves = [pd.read_csv(place / "train.csv") for place in (alone, team)]
     pd.testing.assert_frame_equal(curves[0], curves[1], rtol=1e-3)
