@@ -64,12 +64,13 @@ def test_two_processes_equal_one(muon: float | None, finished: Path, tmp_path: P
     wanted = load_file(alone / "inr/seed-0.safetensors")
     start = load_file(finished / EXPERIMENT / "inr/seed-0.safetensors")
     assert ours.keys() == wanted.keys()
-    rounding = 1e-5 if muon is None else 1e-4  # Muon finds its direction in bfloat16
+    # Muon finds its direction in bfloat16, and weighs directions without signal like the others.
+    rounding, of_losses = (1e-5, 1e-3) if muon is None else (3e-3, 1e-2)
     for name, value in wanted.items():
         torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=rounding)
     assert any(not torch.allclose(start[name], wanted[name], atol=1e-3) for name in wanted)
     curves = [pd.read_csv(place / "train.csv") for place in (alone, team)]
-    pd.testing.assert_frame_equal(curves[0], curves[1], rtol=1e-3)
+    pd.testing.assert_frame_equal(curves[0], curves[1], rtol=of_losses)
     assert not list((tmp_path / "2/data/.resume").iterdir())
 
 

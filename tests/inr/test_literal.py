@@ -229,7 +229,7 @@ def test_one_training_step_is_the_literal_one(
         literal,
         problem.base,
         Batch(width, draw, train.inputs[chosen], train.targets[chosen]),
-        interpolate_weights(problem.base, problem.family, width, coordinates["origin"]),
+        interpolate_weights(problem.base, problem.family, width, problem.params.coordinates.origin),
         reach=REACH,
         temperature=problem.params.losses.temperature,
     )
