@@ -40,6 +40,17 @@ def test_tables_are_the_measured_ones() -> None:
         assert table_of(experiment) in README, f"README must hold:\n{table_of(experiment)}"
 
 
+def test_drops_on_cifar_are_the_measured_ones() -> None:
+    results = read_results(ROOT / "reports/cifar10-resnet20/accuracy_vs_width.csv")
+    means = results.groupby(["method", "width"])["accuracy"].mean()
+    drops = [100 * (means["base", 64] - means["neumeta", width]) for width in (64, 48, 32, 16)]
+    text = " / ".join(f"{drop:.1f}" for drop in drops)
+    assert f"loses {text} points of the base at h = 64 / 48 / 32 / 16" in README
+    better = means["slimmable"] - means["neumeta"]
+    assert {width for width in better.dropna().index if better[width] > 0} == {32, 36, 40, 44, 48}
+    assert f"up to {100 * better.max():.2f} points better at h = 32 to 48" in README
+
+
 def test_paths_that_the_readme_names_exist() -> None:
     for path in ("reports/digits-lenet/accuracy_vs_width.svg", "requirements.lock", ".ci/run"):
         assert path in README
