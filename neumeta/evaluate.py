@@ -15,6 +15,7 @@ from neumeta.tasks import Score, Task
 LARGEST_BATCH = 1000
 VALUES_PER_BATCH = 1 << 20  # inputs of more values than the caches hold are read twice as slowly
 SMALLEST_DISTANCE = 0.01
+SMALLEST_SHARE = 0.1  # of what is left above the floor, where the morphing part matters little
 
 
 def evaluate(
@@ -91,7 +92,8 @@ def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, wh
     """Fail loudly when every width scores like the bypass floor.
 
     A dead generator gives the same constant answer at all widths. One width above the floor by
-    more than its sampling error (and one point) is enough to pass.
+    more than three sampling errors (and one point, or a tenth of what is left above the floor) is
+    enough to pass.
 
     Args:
         accuracies: Accuracy by width, fractions.
@@ -103,7 +105,8 @@ def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, wh
         CollapseError: If no width stands above the floor.
     """
     error = math.sqrt(max(floor * (1 - floor), 0.0) / examples)
-    threshold = floor + max(SMALLEST_DISTANCE, 3 * error)
+    distance = min(SMALLEST_DISTANCE, SMALLEST_SHARE * (1 - floor))
+    threshold = floor + max(distance, 3 * error)
     if all(accuracy <= threshold for accuracy in accuracies.values()):
         best = max(accuracies.values())
         raise CollapseError(

@@ -42,6 +42,14 @@ def test_collapse_is_told_from_life() -> None:
     check_alive({8: 0.1, 16: 0.3}, floor=0.1, examples=200, where="run x")
 
 
+def test_a_part_that_matters_little_is_not_called_dead() -> None:
+    check_alive({32: 0.9992}, floor=0.993, examples=5_000, where="run x")  # less than one point
+    with pytest.raises(CollapseError):  # within three standard errors
+        check_alive({32: 0.996}, floor=0.993, examples=5_000, where="run x")
+    with pytest.raises(CollapseError):  # more than those, but not a tenth of what is left
+        check_alive({32: 0.9324}, floor=0.93, examples=10**6, where="run x")
+
+
 def test_distillation_is_zero_only_for_equal_outputs() -> None:
     outputs = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     task = Classification()
