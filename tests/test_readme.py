@@ -62,7 +62,7 @@ def test_claims_on_the_other_resnets_are_the_measured_ones() -> None:
     deep = means_of("cifar10-resnet56")
     without, whole = deep["bypass"].iloc[0], deep["base"].iloc[0]
     assert f"still has {100 * without:.1f} % of its {100 * whole:.1f} %" in README
-    assert 100 * (whole - deep["neumeta"].min()) < 0.2
+    assert 100 * (whole - deep["neumeta"].min()) < 0.3
     assert set(deep["neumeta"].index) >= set(range(16, 65))
     every = means_of("cifar10-resnet20-all")
     methods = ("neumeta", "interpolated", "slimmable", "pruned-l1-finetuned")
