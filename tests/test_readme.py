@@ -24,9 +24,14 @@ def cell(values: pd.Series) -> str:
     return mean if len(values) == 1 else f"{mean} ± {100 * values.std():.1f}"
 
 
+def results_of(experiment: str) -> pd.DataFrame:
+    """The committed result table of one experiment."""
+    return read_results(ROOT / "reports" / experiment / "accuracy_vs_width.csv")
+
+
 def table_of(experiment: str) -> str:
     """The lines of one experiment, as the README must show them."""
-    results = read_results(ROOT / "reports" / experiment / "accuracy_vs_width.csv")
+    results = results_of(experiment)
     lines = []
     for width in SHOWN[experiment]:
         rows = results[results.width == width]
@@ -44,8 +49,7 @@ def test_tables_are_the_measured_ones() -> None:
 
 def means_of(experiment: str) -> pd.Series:
     """Mean accuracy over seeds, by method and width."""
-    results = read_results(ROOT / "reports" / experiment / "accuracy_vs_width.csv")
-    return results.groupby(["method", "width"])["accuracy"].mean()
+    return results_of(experiment).groupby(["method", "width"])["accuracy"].mean()
 
 
 def test_drops_on_cifar_are_the_measured_ones() -> None:
