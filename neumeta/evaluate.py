@@ -68,6 +68,22 @@ def bypass_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> d
     return {n: torch.zeros_like(w) if n in generated else w for n, w in weights.items()}
 
 
+def idle_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> dict[str, Tensor]:
+    """Set the generated kernels to zero and keep the biases.
+
+    A generator that has learnt no weight can still make biases, which give the network a constant
+    in the place of its morphing part. That can be worth many points more than nothing at all.
+
+    Args:
+        weights: All parameters by name.
+        generated: Names of the tensors that the INR makes.
+
+    Returns:
+        New parameters; the others are shared.
+    """
+    return bypass_weights(weights, [name for name in generated if weights[name].ndim > 1])
+
+
 def bypass_floor(
     family: Family, base: Mapping[str, Tensor], split: Split, task: Task, part: Part
 ) -> float:
@@ -91,13 +107,14 @@ def bypass_floor(
 def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, where: str) -> None:
     """Fail loudly when every width scores like the bypass floor.
 
-    A dead generator gives the same constant answer at all widths. One width above the floor by
+    A dead generator gives the same constant answer at all widths. The floor is the better of
+    `bypass_weights` and the `idle_weights` of the INR in question. One width above the floor by
     more than three sampling errors (and one point, or a tenth of what is left above the floor) is
     enough to pass.
 
     Args:
         accuracies: Accuracy by width, fractions.
-        floor: Accuracy with all generated tensors at zero.
+        floor: Accuracy with all generated tensors at zero, or all kernels, whatever is higher.
         examples: Size of the split behind each accuracy.
         where: Names the run in the error.
 
