@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from neumeta.errors import CollapseError
-from neumeta.evaluate import bypass_weights, check_alive, evaluate
+from neumeta.evaluate import bypass_weights, check_alive, evaluate, idle_weights
 from neumeta.models.parameters import parameters_of
 from neumeta.tasks import Classification
 from tests.toy import toy_dataset, toy_family
@@ -32,6 +32,16 @@ def test_bypass_scores_like_the_first_class() -> None:
     kept = bypass_weights(weights, ["conv1.weight"])
     assert not kept["conv1.weight"].any()
     assert kept["conv2.weight"] is weights["conv2.weight"]
+
+
+def test_an_idle_generator_keeps_its_biases_alone() -> None:
+    family = toy_family()
+    weights = parameters_of(family.initialised(4, seed=0))
+    idle = idle_weights(weights, family.generated)
+    assert idle.keys() == weights.keys()
+    for name, value in idle.items():
+        assert value is weights[name] if value.ndim == 1 else not value.any(), name
+    assert any(value.ndim == 1 for value in idle.values())
 
 
 def test_collapse_is_told_from_life() -> None:
