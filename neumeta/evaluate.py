@@ -69,10 +69,11 @@ def bypass_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> d
 
 
 def idle_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> dict[str, Tensor]:
-    """Set the generated kernels to zero and keep the biases.
+    """Set every generated kernel to the mean of its tensor over the channels; keep the biases.
 
-    A generator that has learnt no weight can still make biases, which give the network a constant
-    in the place of its morphing part. That can be worth many points more than nothing at all.
+    A generator that no longer sees its coordinates gives all channels one kernel, and can still
+    make biases. Then the morphing part says little more than a constant, which can be worth many
+    points more than nothing at all.
 
     Args:
         weights: All parameters by name.
@@ -81,7 +82,9 @@ def idle_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> dic
     Returns:
         New parameters; the others are shared.
     """
-    return bypass_weights(weights, [name for name in generated if weights[name].ndim > 1])
+    kernels = {name: weights[name] for name in generated if weights[name].ndim > 1}
+    means = {name: w.mean((0, 1), keepdim=True).expand_as(w) for name, w in kernels.items()}
+    return {**weights, **means}
 
 
 def bypass_floor(
@@ -114,7 +117,7 @@ def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, wh
 
     Args:
         accuracies: Accuracy by width, fractions.
-        floor: Accuracy with all generated tensors at zero, or all kernels, whatever is higher.
+        floor: The higher one of these two accuracies.
         examples: Size of the split behind each accuracy.
         where: Names the run in the error.
 

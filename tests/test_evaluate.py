@@ -34,13 +34,18 @@ def test_bypass_scores_like_the_first_class() -> None:
     assert kept["conv2.weight"] is weights["conv2.weight"]
 
 
-def test_an_idle_generator_keeps_its_biases_alone() -> None:
+def test_an_idle_generator_tells_channels_apart_by_biases_alone() -> None:
     family = toy_family()
     weights = parameters_of(family.initialised(4, seed=0))
     idle = idle_weights(weights, family.generated)
     assert idle.keys() == weights.keys()
     for name, value in idle.items():
-        assert value is weights[name] if value.ndim == 1 else not value.any(), name
+        if value.ndim == 1:
+            assert value is weights[name]
+        else:
+            assert value.shape == weights[name].shape
+            assert torch.equal(value, value[:1, :1].expand_as(value))
+            torch.testing.assert_close(value.mean(), weights[name].mean())
     assert any(value.ndim == 1 for value in idle.values())
 
 
