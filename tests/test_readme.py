@@ -6,6 +6,7 @@ from neumeta.results import read_results
 from tests.toy import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = " ".join(README.split())
 SHOWN = {
     "digits-lenet": (24, 16, 8, 6, 4),
     "mnist-lenet": (32, 24, 16, 8, 6, 4),
@@ -52,29 +53,45 @@ def means_of(experiment: str) -> pd.Series:
     return results_of(experiment).groupby(["method", "width"])["accuracy"].mean()
 
 
-def test_drops_on_cifar_are_the_measured_ones() -> None:
+def test_claims_on_resnet20_are_the_measured_ones() -> None:
     means = means_of("cifar10-resnet20")
     drops = [100 * (means["base", 64] - means["neumeta", width]) for width in (64, 48, 32, 16)]
     text = " / ".join(f"{drop:.1f}" for drop in drops)
-    assert f"loses {text} points of the base at h = 64 / 48 / 32 / 16" in README
-    better = means["slimmable"] - means["neumeta"]
-    assert {width for width in better.dropna().index if better[width] > 0} == {32, 36, 40, 44, 48}
-    assert f"up to {100 * better.max():.2f} points better at h = 32 to 48" in README
+    assert f"loses {text} points of the base at h = 64 / 48 / 32 / 16" in TEXT
+    better = (means["slimmable"] - means["neumeta"]).dropna()
+    assert {width for width in better.index if better[width] > 0} == {32, 36, 40, 44, 48}
+    assert f"up to {100 * better.max():.2f} points better at h = 32 to 48" in TEXT
+    assert ((means["integral"] - means["neumeta"]).dropna() < 0).all()
+    fallen = " and ".join(f"{100 * means[method, 16]:.0f}" for method in ("slimmable", "integral"))
+    assert f"they fall to {fallen} % at h = 16" in TEXT
+    ahead = (means["individual"] - means["neumeta"]).dropna() > 0
+    assert set(ahead[ahead].index) == {24, 16}
+
+
+def test_networks_pruned_and_tuned_for_their_width_are_ahead_or_level() -> None:
+    for experiment in SHOWN:
+        means = means_of(experiment)
+        for scores in ("l1", "l2", "random"):
+            method = f"pruned-{scores}-finetuned"
+            if method in means.index:
+                assert (means[method] - means["neumeta"]).dropna().min() > -0.001, experiment
 
 
 def test_claims_on_the_other_resnets_are_the_measured_ones() -> None:
     deep = means_of("cifar10-resnet56")
     without, whole = deep["bypass"].iloc[0], deep["base"].iloc[0]
-    assert f"still has {100 * without:.1f} % of its {100 * whole:.1f} %" in README
+    assert f"scores {100 * without:.1f} % without it and {100 * whole:.1f} % with it" in TEXT
     assert 100 * (whole - deep["neumeta"].min()) < 0.3
     assert set(deep["neumeta"].index) >= set(range(16, 65))
+    assert all(abs(deep["slimmable", width] - whole) < 0.001 for width in range(32, 65, 4))
     every = means_of("cifar10-resnet20-all")
-    methods = ("neumeta", "interpolated", "slimmable", "pruned-l1-finetuned")
-    ours, interpolated, slimmable, tuned = (f"{100 * every[method, 32]:.1f}" for method in methods)
-    text = " ".join(README.split())
-    assert f"leave the INR at {ours} % at half the hidden channels" in text
-    assert f"interpolation falls to {interpolated} %, slimmable training has {slimmable} %" in text
-    assert f"pruning with fine-tuning {tuned} %" in text
+    assert f"{100 * every['neumeta', 64]:.1f} % at full width" in TEXT
+    assert f"{100 * every['neumeta', 32]:.1f} % at half the hidden channels" in TEXT
+    methods = ("interpolated", "slimmable", "pruned-l1-finetuned", "individual")
+    interpolated, slimmable, tuned, alone = (f"{100 * every[method, 32]:.1f}" for method in methods)
+    assert f"interpolation falls to {interpolated} %, slimmable training has {slimmable} %" in TEXT
+    assert f"pruning with fine-tuning {tuned} %" in TEXT
+    assert f"trained from scratch for as many steps has {alone} %" in TEXT
 
 
 def test_paths_that_the_readme_names_exist() -> None:
