@@ -121,8 +121,8 @@ class Ablation:
             network = self.family.skeleton(width)
             curve[width] = evaluate(network, weights, split, task, part=part).accuracy
             if width == max(variant.widths):
-                idle = idle_weights(weights, self.family.generated)
-                floor = max(floor, evaluate(network, idle, split, task, part=part).accuracy)
+                for idle in idle_weights(weights, self.family.generated):
+                    floor = max(floor, evaluate(network, idle, split, task, part=part).accuracy)
         collapsed = bool(morph.header["collapsed"])
         try:
             check_alive(curve, floor, len(split), "ablate")

@@ -168,7 +168,7 @@ class _Measurer:
         if unit.width is None:
             width = morph.family.base_width
             weights, generated = morph.weights(width, draws=1), morph.family.generated
-            floors = (bypass_weights(weights, generated), idle_weights(weights, generated))
+            floors = [bypass_weights(weights, generated), *idle_weights(weights, generated)]
             return tuple(scorer.row("bypass", width, floor, unit.seed) for floor in floors)
         # Fresh for every width, so that a network depends on its width and the seed alone.
         generator = torch.Generator().manual_seed(self.params.seed)

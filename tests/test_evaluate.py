@@ -34,19 +34,20 @@ def test_bypass_scores_like_the_first_class() -> None:
     assert kept["conv2.weight"] is weights["conv2.weight"]
 
 
-def test_an_idle_generator_tells_channels_apart_by_biases_alone() -> None:
+def test_an_idle_generator_is_blind_to_out_channels_in_channels_or_both() -> None:
     family = toy_family()
     weights = parameters_of(family.initialised(4, seed=0))
-    idle = idle_weights(weights, family.generated)
-    assert idle.keys() == weights.keys()
-    for name, value in idle.items():
-        if value.ndim == 1:
-            assert value is weights[name]
-        else:
+    blind = ([0], [1], [0, 1])
+    for axes, idle in zip(blind, idle_weights(weights, family.generated), strict=True):
+        assert idle.keys() == weights.keys()
+        for name, value in idle.items():
+            if value.ndim == 1:
+                assert value is weights[name]
+                continue
             assert value.shape == weights[name].shape
-            assert torch.equal(value, value[:1, :1].expand_as(value))
-            torch.testing.assert_close(value.mean(), weights[name].mean())
-    assert any(value.ndim == 1 for value in idle.values())
+            for axis in axes:
+                assert torch.equal(value, value.narrow(axis, 0, 1).expand_as(value))
+            torch.testing.assert_close(value.mean(axes), weights[name].mean(axes))
 
 
 def test_collapse_is_told_from_life() -> None:
