@@ -37,6 +37,7 @@ def test_report_and_index_end_to_end(flags: list[str]) -> None:
     assert index.main(["--summaries", "reports/summary", "--out", "reports/index.html"]) == 0
     first = everything(Path("reports"))
     assert sorted(first) == [
+        "digits-lenet/ablations.csv",
         "digits-lenet/accuracy_vs_params.svg",
         "digits-lenet/accuracy_vs_width.csv",
         "digits-lenet/accuracy_vs_width.svg",
