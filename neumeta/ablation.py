@@ -12,8 +12,8 @@ from torch import Tensor
 from neumeta.ablation_parts import Part, Parts, Variant
 from neumeta.dataset import Dataset, Split
 from neumeta.errors import CollapseError, UserError
-from neumeta.evaluate import bypass_floor, check_alive, evaluate
-from neumeta.features import feature_split, trunk_part
+from neumeta.evaluate import bypass_floor, check_alive, evaluate, idle_weights
+from neumeta.features import feature_split, products_in, trunk_part
 from neumeta.inr.file import write_inr
 from neumeta.inr.generator import count_inr_params
 from neumeta.inr.problem import Problem, make_problem
@@ -65,7 +65,8 @@ class Ablation:
         for variant in progress(todo, "ablations", "row"):
             start = time.perf_counter()
             morph = self._trained(variant, parts)
-            part = self._score(variant, morph)
+            with products_in(variant.precision):
+                part = self._score(variant, morph)
             seconds = time.perf_counter() - start
             parts.write(variant, dataclasses.replace(part, seconds=round(seconds, 2)))
 
@@ -109,7 +110,7 @@ class Ablation:
     def _score(self, variant: Variant, morph: MorphableNetwork) -> Part:
         split = self._split(variant.split)
         task, part = task_named(self.dataset.task), trunk_part(self.family)
-        curve = {}
+        curve, floor = {}, self._floor(variant.split)
         for width in variant.widths:
             weights = morph.weights(
                 width,
@@ -119,9 +120,12 @@ class Ablation:
             )
             network = self.family.skeleton(width)
             curve[width] = evaluate(network, weights, split, task, part=part).accuracy
+            if width == max(variant.widths):
+                for idle in idle_weights(weights, self.family.generated):
+                    floor = max(floor, evaluate(network, idle, split, task, part=part).accuracy)
         collapsed = bool(morph.header["collapsed"])
         try:
-            check_alive(curve, self._floor(variant.split), len(split), "ablate")
+            check_alive(curve, floor, len(split), "ablate")
         except CollapseError:
             collapsed = True
         return Part(tuple(curve.values()), count_inr_params(morph.inr), collapsed, 0.0)

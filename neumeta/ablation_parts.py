@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from neumeta.files import write_json
-from neumeta.params import AblateParams, ScoredSplit, SweepParams, TrainParams, row_params
+from neumeta.params import (
+    AblateParams,
+    Precision,
+    ScoredSplit,
+    SweepParams,
+    TrainParams,
+    row_params,
+)
 from neumeta.state_key import state_key
 
 ABLATION_COLUMNS = (
@@ -42,6 +49,7 @@ class Variant:
         noise: Half range of the noise of draws 1.., channels.
         sample_seed: Seed of the draws.
         split: What the networks are scored on.
+        precision: Of the products in sampling and scoring.
     """
 
     train: TrainParams
@@ -51,6 +59,7 @@ class Variant:
     noise: float
     sample_seed: int
     split: ScoredSplit
+    precision: Precision
 
     def training(self) -> dict[str, Any]:
         """Describe the training alone; equal descriptions give equal INRs.
@@ -111,7 +120,7 @@ def plan(ablate: AblateParams, train: TrainParams, sweep: SweepParams) -> list[L
     Args:
         ablate: The section `ablate`.
         train: The section `train`, which the rows change.
-        sweep: The section `sweep`: draws of rows that name none.
+        sweep: The section `sweep`: precision, and draws of rows that name none.
 
     Returns:
         By table, row and seed, in the order of the parameters.
@@ -130,7 +139,16 @@ def plan(ablate: AblateParams, train: TrainParams, sweep: SweepParams) -> list[L
                 Line(
                     table.name,
                     row.name,
-                    Variant(changed, seed, ablate.widths, draws, float(noise), sweep.seed, split),
+                    Variant(
+                        changed,
+                        seed,
+                        ablate.widths,
+                        draws,
+                        float(noise),
+                        sweep.seed,
+                        split,
+                        sweep.precision,
+                    ),
                 )
                 for seed in ablate.seeds
             ]

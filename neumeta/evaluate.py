@@ -68,6 +68,30 @@ def bypass_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> d
     return {n: torch.zeros_like(w) if n in generated else w for n, w in weights.items()}
 
 
+def idle_weights(
+    weights: Mapping[str, Tensor], generated: Sequence[str]
+) -> list[dict[str, Tensor]]:
+    """What is left of generated weights when a generator is blind to a channel coordinate.
+
+    A dead generator gives the channels of an axis one kernel, and can still make biases. The
+    morphing part then says little more than a constant, which can be worth many points more than
+    nothing at all.
+
+    Args:
+        weights: All parameters by name.
+        generated: Names of the tensors that the INR makes.
+
+    Returns:
+        New parameters, the others shared: every generated kernel replaced by its mean over the
+        out channels, over the in channels, and over both.
+    """
+    kernels = {name: weights[name] for name in generated if weights[name].ndim > 1}
+    return [
+        {**weights, **{n: w.mean(axes, keepdim=True).expand_as(w) for n, w in kernels.items()}}
+        for axes in ((0,), (1,), (0, 1))
+    ]
+
+
 def bypass_floor(
     family: Family, base: Mapping[str, Tensor], split: Split, task: Task, part: Part
 ) -> float:
@@ -91,13 +115,14 @@ def bypass_floor(
 def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, where: str) -> None:
     """Fail loudly when every width scores like the bypass floor.
 
-    A dead generator gives the same constant answer at all widths. One width above the floor by
+    A dead generator gives the same constant answer at all widths. The floor is the best of
+    `bypass_weights` and the `idle_weights` of the INR in question. One width above the floor by
     more than three sampling errors (and one point, or a tenth of what is left above the floor) is
     enough to pass.
 
     Args:
         accuracies: Accuracy by width, fractions.
-        floor: Accuracy with all generated tensors at zero.
+        floor: The highest of these accuracies.
         examples: Size of the split behind each accuracy.
         where: Names the run in the error.
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -95,10 +96,27 @@ class Team:
         dist.all_reduce(joined)
         return dict(zip(sorted(values), (joined / self.size).tolist(), strict=True))
 
-    def wait(self) -> None:
-        """Go on only when all processes have come here."""
-        if self.size > 1:
-            dist.barrier()
+    def agree(self, state: str) -> None:
+        """Go on only when all processes have come here, in the same state.
+
+        Processes that resume from different folders would average gradients of different steps.
+
+        Args:
+            state: Where this process stands.
+
+        Raises:
+            UserError: In every process, if not all stand at the same place.
+        """
+        if self.size == 1:
+            return
+        states: list[Any] = [None] * self.size
+        dist.all_gather_object(states, state)
+        if len(set(states)) > 1:
+            found = "; ".join(f"process {rank}: {text}" for rank, text in enumerate(states))
+            raise UserError(
+                f"the processes resume different states ({found}); let them share one folder "
+                "data/.resume, or delete it on every machine"
+            )
 
 
 ALONE = Team()

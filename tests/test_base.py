@@ -1,18 +1,24 @@
+import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
 
 from neumeta.base import fetch_base, train_base
+from neumeta.dataset import Split
 from neumeta.errors import UserError
+from neumeta.evaluate import evaluate
 from neumeta.files import sha256_of
 from neumeta.models.family import make_family
 from neumeta.models.parameters import parameters_of
 from neumeta.models.parts import apply_part
-from neumeta.params import FetchParams
-from tests.toy import RECIPE, toy_dataset, toy_family
+from neumeta.params import DataParams, Experiment, FetchParams, load_section
+from neumeta.sources import _decode, _image_files
+from neumeta.tasks import Classification
+from tests.toy import RECIPE, ROOT, toy_dataset, toy_family
 
 
 def params(**settings: Any) -> FetchParams:
@@ -119,3 +125,31 @@ def test_a_file_in_the_checkpoint_folder_saves_the_download(
     assert loaded.keys() == weights().keys()
     with pytest.raises(UserError, match=r"sha256 is .*; must be 0000"):
         fetch_base(toy_family(), params(source="url", url=address, sha256="0" * 64))
+
+
+def test_the_public_resnet20_has_its_published_accuracy_to_the_image() -> None:
+    """9,173 of 10,000 test images of CIFAR-10, by the settings of the real experiment."""
+    archive = Path(os.environ.get("NEUMETA_DATA_ROOT", ROOT / "data/raw")) / "cifar10/test.zip"
+    experiment = load_section(Experiment, "cifar10-resnet20", ROOT / "params.yaml")
+    name = str(experiment.fetch.url).rsplit("/", 1)[-1]
+    folder = Path(os.environ.get("NEUMETA_CHECKPOINT_ROOT", ROOT / "data/checkpoints"))
+    for needed, what in (
+        (archive, "NEUMETA_DATA_ROOT"),
+        (folder / name, "NEUMETA_CHECKPOINT_ROOT"),
+    ):
+        if not needed.is_file():
+            pytest.skip(f"{needed.name} is absent; {what} may name its folder")
+    scaling = load_section(DataParams, "data.cifar10-folder", ROOT / "params.yaml")
+    found = [
+        (place.parts[-2], _decode(content, "", None)) for place, content in _image_files(archive)
+    ]
+    classes = sorted({label for label, _ in found})
+    pixels = torch.from_numpy(np.stack([image for _, image in found])).movedim(3, 1).float() / 255
+    mean, std = (torch.tensor(v)[:, None, None] for v in (scaling.mean, scaling.std))
+    labels = torch.tensor([classes.index(label) for label, _ in found])
+    spec = {"image_shape": [3, 32, 32], "classes": classes}
+    family = make_family(experiment.family.model_dump(), spec)
+    base = fetch_base(family, experiment.fetch)
+    split = Split((pixels - mean) / std, labels)
+    score = evaluate(family.skeleton(64), base, split, Classification())
+    assert round(score.accuracy * len(split)) == 9173

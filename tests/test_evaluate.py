@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from neumeta.errors import CollapseError
-from neumeta.evaluate import bypass_weights, check_alive, evaluate
+from neumeta.evaluate import bypass_weights, check_alive, evaluate, idle_weights
 from neumeta.models.parameters import parameters_of
 from neumeta.tasks import Classification
 from tests.toy import toy_dataset, toy_family
@@ -32,6 +32,22 @@ def test_bypass_scores_like_the_first_class() -> None:
     kept = bypass_weights(weights, ["conv1.weight"])
     assert not kept["conv1.weight"].any()
     assert kept["conv2.weight"] is weights["conv2.weight"]
+
+
+def test_an_idle_generator_is_blind_to_out_channels_in_channels_or_both() -> None:
+    family = toy_family()
+    weights = parameters_of(family.initialised(4, seed=0))
+    blind = ([0], [1], [0, 1])
+    for axes, idle in zip(blind, idle_weights(weights, family.generated), strict=True):
+        assert idle.keys() == weights.keys()
+        for name, value in idle.items():
+            if value.ndim == 1:
+                assert value is weights[name]
+                continue
+            assert value.shape == weights[name].shape
+            for axis in axes:
+                assert torch.equal(value, value.narrow(axis, 0, 1).expand_as(value))
+            torch.testing.assert_close(value.mean(axes), weights[name].mean(axes))
 
 
 def test_collapse_is_told_from_life() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 
 from neumeta.augment import crop_and_flip
@@ -103,3 +104,20 @@ def test_scorer_sees_another_trunk() -> None:
     losses = [scorer.score(64, weights).loss for weights in (base, other, base)]
     fresh = Scorer(family, dataset, [64]).score(64, other).loss
     assert losses[0] == losses[2] != losses[1] == fresh
+
+
+def test_test_features_are_made_once_for_all_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    family, dataset = small_resnet(), colour_dataset()
+    base = parameters_of(family.build(64))
+    made: list[int] = []
+
+    def counted(*args: Any) -> Any:
+        made.append(1)
+        return feature_split(*args)
+
+    monkeypatch.setattr("neumeta.scorer.feature_split", counted)
+    scorer = Scorer(family, dataset, [64])
+    for factor in (1.0, 0.5, 0.0):
+        weights = {n: w * factor if n in family.generated else w for n, w in base.items()}
+        scorer.score(64, weights)
+    assert len(made) == 1

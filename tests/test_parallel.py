@@ -64,8 +64,9 @@ def test_two_processes_equal_one(muon: float | None, finished: Path, tmp_path: P
     wanted = load_file(alone / "inr/seed-0.safetensors")
     start = load_file(finished / EXPERIMENT / "inr/seed-0.safetensors")
     assert ours.keys() == wanted.keys()
-    # Muon finds its direction in bfloat16, and weighs directions without signal like the others.
-    rounding, of_losses = (1e-5, 1e-3) if muon is None else (3e-3, 1e-2)
+    # Muon finds its direction in bfloat16, and weighs directions without signal like the others;
+    # half the batch would change its matrices by 2e-3.
+    rounding, of_losses = (1e-5, 1e-3) if muon is None else (1e-3, 1e-2)
     for name, value in wanted.items():
         torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=rounding)
     assert any(not torch.allclose(start[name], wanted[name], atol=1e-3) for name in wanted)
@@ -80,6 +81,38 @@ def test_a_world_size_that_torchrun_did_not_set_means_nothing(
     monkeypatch.setenv("WORLD_SIZE", "many")
     with assembled() as team:
         assert team.size == 1
+
+
+DISAGREE = """
+import sys
+from neumeta.errors import UserError
+from neumeta.parallel import assembled
+with assembled() as team:
+    team.agree("seed 0, task, step 5")
+    try:
+        team.agree(f"seed 0, task, step {5 * team.rank}")
+    except UserError as error:
+        with open(f"rank-{team.rank}.txt", "w") as file:
+            file.write(str(error))
+"""
+
+
+def test_processes_that_resume_different_states_stop(tmp_path: Path) -> None:
+    (tmp_path / "disagree.py").write_text(DISAGREE)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*launcher, "--nproc-per-node", "2", "disagree.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for rank in range(2):
+        text = (tmp_path / f"rank-{rank}.txt").read_text()
+        assert "process 0: seed 0, task, step 0; process 1: seed 0, task, step 5" in text
+        assert "share one folder data/.resume" in text
 
 
 def test_shares_cover_the_batch_once_and_must_be_equal() -> None:

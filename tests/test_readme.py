@@ -1,11 +1,15 @@
 """The README's figures are those of the committed reports."""
 
+from typing import NamedTuple
+
 import pandas as pd
 
+from neumeta.report.reading import read_ablations
 from neumeta.results import read_results
 from tests.toy import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = " ".join(README.split())
 SHOWN = {
     "digits-lenet": (24, 16, 8, 6, 4),
     "mnist-lenet": (32, 24, 16, 8, 6, 4),
@@ -52,29 +56,91 @@ def means_of(experiment: str) -> pd.Series:
     return results_of(experiment).groupby(["method", "width"])["accuracy"].mean()
 
 
-def test_drops_on_cifar_are_the_measured_ones() -> None:
+def test_claims_on_resnet20_are_the_measured_ones() -> None:
     means = means_of("cifar10-resnet20")
     drops = [100 * (means["base", 64] - means["neumeta", width]) for width in (64, 48, 32, 16)]
     text = " / ".join(f"{drop:.1f}" for drop in drops)
-    assert f"loses {text} points of the base at h = 64 / 48 / 32 / 16" in README
-    better = means["slimmable"] - means["neumeta"]
-    assert {width for width in better.dropna().index if better[width] > 0} == {32, 36, 40, 44, 48}
-    assert f"up to {100 * better.max():.2f} points better at h = 32 to 48" in README
+    assert f"loses {text} points of the base at h = 64 / 48 / 32 / 16" in TEXT
+    better = (means["slimmable"] - means["neumeta"]).dropna()
+    assert {width for width in better.index if better[width] > 0} == {32, 36, 40, 44, 48}
+    assert f"up to {100 * better.max():.2f} points better at h = 32 to 48" in TEXT
+    assert ((means["integral"] - means["neumeta"]).dropna() < 0).all()
+    fallen = " and ".join(f"{100 * means[method, 16]:.0f}" for method in ("slimmable", "integral"))
+    assert f"they fall to {fallen} % at h = 16" in TEXT
+    ahead = (means["individual"] - means["neumeta"]).dropna() > 0
+    assert set(ahead[ahead].index) == {24, 16}
+
+
+def test_networks_pruned_and_tuned_for_their_width_are_ahead_or_level() -> None:
+    for experiment in SHOWN:
+        means = means_of(experiment)
+        for scores in ("l1", "l2", "random"):
+            method = f"pruned-{scores}-finetuned"
+            if method in means.index:
+                assert (means[method] - means["neumeta"]).dropna().min() > -0.001, experiment
 
 
 def test_claims_on_the_other_resnets_are_the_measured_ones() -> None:
     deep = means_of("cifar10-resnet56")
     without, whole = deep["bypass"].iloc[0], deep["base"].iloc[0]
-    assert f"still has {100 * without:.1f} % of its {100 * whole:.1f} %" in README
+    assert f"scores {100 * without:.1f} % without it and {100 * whole:.1f} % with it" in TEXT
     assert 100 * (whole - deep["neumeta"].min()) < 0.3
     assert set(deep["neumeta"].index) >= set(range(16, 65))
+    assert all(abs(deep["slimmable", width] - whole) < 0.001 for width in range(32, 65, 4))
     every = means_of("cifar10-resnet20-all")
-    methods = ("neumeta", "interpolated", "slimmable", "pruned-l1-finetuned")
-    ours, interpolated, slimmable, tuned = (f"{100 * every[method, 32]:.1f}" for method in methods)
-    text = " ".join(README.split())
-    assert f"leave the INR at {ours} % at half the hidden channels" in text
-    assert f"interpolation falls to {interpolated} %, slimmable training has {slimmable} %" in text
-    assert f"pruning with fine-tuning {tuned} %" in text
+    assert f"{100 * every['neumeta', 64]:.1f} % at full width" in TEXT
+    assert f"{100 * every['neumeta', 32]:.1f} % at half the hidden channels" in TEXT
+    methods = ("interpolated", "slimmable", "pruned-l1-finetuned", "individual")
+    interpolated, slimmable, tuned, alone = (f"{100 * every[method, 32]:.1f}" for method in methods)
+    assert f"interpolation falls to {interpolated} %, slimmable training has {slimmable} %" in TEXT
+    assert f"pruning with fine-tuning {tuned} %" in TEXT
+    assert f"trained from scratch for as many steps has {alone} %" in TEXT
+
+
+class Measured(NamedTuple):
+    """One row of the ablations at one width, in per cent."""
+
+    mean: float
+    std: float
+    dead: bool
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f} ± {self.std:.1f}"
+
+
+def ablations(table: str) -> dict[tuple[str, int], Measured]:
+    """The committed ablations of one table, by row and width."""
+    rows = read_ablations(ROOT / "reports/cifar10-resnet20/ablations.csv")
+    found = {}
+    for _, part in rows[rows.table == table].groupby(["row", "width"]):
+        accuracy, first = 100 * part["accuracy"], part.iloc[0]
+        point = Measured(accuracy.mean(), accuracy.std(), bool(part["collapsed"].all()))
+        found[str(first["row"]), int(first["width"])] = point
+    return found
+
+
+def test_the_table_of_what_extrapolates_is_the_measured_one() -> None:
+    found = ablations("extrapolation")
+    rows = {row for row, _ in found}
+    assert len(rows) == 11
+    for row in rows:
+        cells = ["dead" if found[row, h].dead else str(found[row, h]) for h in (16, 64)]
+        assert f"| {row} | {cells[0]} | {cells[1]} |" in README, (row, cells)
+
+
+def test_claims_on_the_supplement_are_the_measured_ones() -> None:
+    residual, arrangement = ablations("table-3"), ablations("table-4")
+    ours = residual["residual", 64]
+    assert f"({ours} with, {residual['not residual', 64]} without)" in TEXT
+    averaged = [ablations("table-5")[decay, 64].mean for decay in ("0", "0.99", "0.995")]
+    assert max(averaged) - min(averaged) < 0.2
+    cost = ours.mean - arrangement["single", 64].mean
+    assert f"one MLP for all tensors costs {cost:.1f} points" in TEXT
+    size = {row: point.mean for (row, width), point in ablations("table-2").items() if width == 64}
+    assert size["5 / 256 / 7"] > size["8 / 192 / 7"] and size["5 / 192 / 7"] > size["5 / 96 / 7"]
+    for (row, _), point in ablations("loss-weights").items():
+        if row in ("1 and 1e-4", "0 and 1e-4", "1 and 0"):
+            assert round(point.mean) == 76
 
 
 def test_paths_that_the_readme_names_exist() -> None:

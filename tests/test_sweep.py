@@ -11,12 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neumeta.dataset import read_dataset
-from neumeta.errors import UserError
-from neumeta.morph import load
+from neumeta.dataset import Dataset, SplitName, read_dataset
+from neumeta.errors import CollapseError, UserError
+from neumeta.evaluate import bypass_weights, check_alive
+from neumeta.inr.generator import WeightGenerator
+from neumeta.models.family import make_family
+from neumeta.models.parameters import parameters_of
+from neumeta.morph import MorphableNetwork, load
 from neumeta.params import SweepParams, parse
 from neumeta.results import ResultRow, results_csv, to_frame
 from neumeta.scorer import Scorer
@@ -167,6 +172,51 @@ def test_a_dead_generator_is_found_in_the_join(
     spoil_parts(copy, 0.0)
     assert run_stage("sweep") == 1
     assert "sweep of INR seed 0: the generator is dead" in capsys.readouterr().err
+
+
+def idle_resnet() -> tuple[MorphableNetwork, Dataset]:
+    """An INR whose kernels are zero, and images whose labels its biases alone get right."""
+    draw = torch.Generator().manual_seed(0)
+    spec = {"image_shape": [3, 16, 16], "classes": ["a", "b", "c"]}
+    settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
+    family = make_family({**settings, "base_width": 64, "min_width": 4, "max_width": 64}, spec)
+    base = parameters_of(family.build(64))
+    inr = WeightGenerator(family, toy_params()["digits-lenet"]["train"], draw)
+    for index, name in enumerate(family.generated):
+        inr.scale[index] = 0.0 if base[name].ndim > 1 else 300.0
+    frozen = {name: base[name] for name in family.frozen}
+    header = {"seed": 0, "noise": 0.0, "train_widths": [32, 64]}
+    morph = MorphableNetwork(family, inr, frozen, header)
+    images = torch.randint(0, 256, (200, 3, 16, 16), generator=draw).to(torch.uint8)
+    splits: dict[SplitName, torch.Tensor] = dict.fromkeys(("train", "val", "test"), images)
+    blank = {name: torch.zeros(200, dtype=torch.long) for name in splits}
+    scaling = (0.5, 0.5, 0.5), (0.3, 0.3, 0.3)
+    dataset = Dataset("toy", "classification", splits, blank, ("a", "b", "c"), 255, *scaling)
+    with torch.no_grad():
+        labels = morph.sample(64)(dataset.split("test").inputs).argmax(1)
+    return morph, replace(dataset, labels={**blank, "test": labels})
+
+
+def test_biases_alone_are_no_life() -> None:
+    """They can lift a ResNet far above the floor of all generated weights at zero."""
+    morph, dataset = idle_resnet()
+    params = parse(
+        SweepParams,
+        {
+            "widths": {"start": 32, "stop": 64, "step": 32},
+            "precision": "float32",
+            "draws": 1,
+            "seed": 0,
+        },
+        "toy",
+        "sweep",
+    )
+    weights = morph.weights(64, draws=1)
+    nothing = bypass_weights(weights, morph.family.generated)
+    floor = Scorer(morph.family, dataset, [64]).score(64, nothing).accuracy
+    check_alive({64: 1.0}, floor, 200, "the floor of nothing is fooled")
+    with pytest.raises(CollapseError, match="sweep of INR seed 0: the generator is dead"):
+        sweep([morph], dataset, params, "toy")
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "1/0", "1/2/3", "-1/2", "1/x", "1/ 2"])

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from neumeta.evaluate import check_alive, evaluate
+from neumeta.evaluate import check_alive, evaluate, idle_weights
 from neumeta.features import products_in
 from neumeta.inr.average import update_average
 from neumeta.inr.generator import WeightGenerator
@@ -237,19 +237,20 @@ class Trainer:
     def _validate(self, strict: bool) -> float:
         """Mean accuracy of the averaged INR, noise-free, over the probe widths."""
         problem = self.problem
-        accuracies = {}
+        accuracies, floors = {}, [problem.bypass_floor] if strict else []
         for width in problem.params.probe_widths:
             with torch.no_grad():
                 weights = problem.complete(self.average.weights(width))
-            score = evaluate(
-                problem.skeleton(width),
-                weights,
-                problem.val,
-                problem.task,
-                part=problem.train.part,
-            )
-            accuracies[width] = score.accuracy
+            accuracies[width] = self._score(width, weights)
+            if strict and width == max(problem.params.probe_widths):
+                idle = idle_weights(weights, problem.family.generated)
+                floors += [self._score(width, other) for other in idle]
         if strict:
             where = f"train seed {self.seed}, task step {self.step}"
-            check_alive(accuracies, problem.bypass_floor, len(problem.val), where)
+            check_alive(accuracies, max(floors), len(problem.val), where)
         return sum(accuracies.values()) / len(accuracies)
+
+    def _score(self, width: int, weights: Mapping[str, Tensor]) -> float:
+        problem, part = self.problem, self.problem.train.part
+        network = problem.skeleton(width)
+        return evaluate(network, weights, problem.val, problem.task, part=part).accuracy

@@ -9,6 +9,7 @@ import pandas as pd
 
 from neumeta.report.budgets import inr_budget
 from neumeta.report.facts import Facts
+from neumeta.report.reading import ABLATION_COLUMNS
 from neumeta.report.wording import DASH, MINUS, digits_for, whole
 
 _SPLITS = {"val": "validation", "test": "test"}
@@ -91,6 +92,26 @@ def ablations(facts: Facts) -> list[Ablation]:
         _table(facts, str(name), rows, known.get(name, {}), section)
         for name, rows in facts.ablations.groupby("table", sort=False)
     ]
+
+
+def ablations_csv(rows: pd.DataFrame) -> str:
+    """Write what was measured, seed by seed.
+
+    Args:
+        rows: Accuracy by table, row, seed and width.
+
+    Returns:
+        CSV with `ABLATION_COLUMNS`; the header alone where nothing was ablated.
+    """
+    if not len(rows):
+        return ",".join(ABLATION_COLUMNS) + "\n"
+    words = {True: "true", False: "false"}
+    table = rows.assign(**{name: rows[name].map(words) for name in ("seen", "collapsed")})
+    table = table.astype(dict.fromkeys(("seed", "width", "inr_params"), int))
+    csv: str = table.to_csv(
+        index=False, columns=list(ABLATION_COLUMNS), float_format="%.6f", lineterminator="\n"
+    )
+    return csv
 
 
 def _table(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from neumeta.report.ablations import ablations_csv
 from neumeta.report.accuracy import Drawing, accuracy_figure
 from neumeta.report.drops import drop_figure
 from neumeta.report.facts import Facts
@@ -49,6 +50,7 @@ def build_report(facts: Facts) -> Report:
     csv = results_csv(sort_results(facts.results))
     files = {
         "accuracy_vs_width.csv": csv,
+        "ablations.csv": ablations_csv(facts.ablations),
         "curve.csv": curve_csv(facts.results),
         "metrics.json": _json(metrics(facts)),
         "accuracy_vs_width.svg": drawings["width"][0].svg,

@@ -60,6 +60,7 @@ class StageRun:
         device: Such as `cpu`.
         python: Version.
         torch: Version.
+        revision: Git revision of the code, or empty where not recorded.
     """
 
     stage: str
@@ -68,6 +69,7 @@ class StageRun:
     device: str
     python: str
     torch: str
+    revision: str = ""
 
 
 @dataclass(frozen=True)

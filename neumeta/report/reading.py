@@ -202,6 +202,7 @@ def read_run(path: str | Path) -> StageRun:
         device=str(value.get("device", "")),
         python=str(value.get("python", "")),
         torch=str(value.get("torch", "")),
+        revision=str(value.get("revision") or ""),
     )
 
 

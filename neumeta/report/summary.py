@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from neumeta.report.budgets import budget
 from neumeta.report.facts import Facts
 from neumeta.report.tables import DIGITS, Gap, Point, measured, statistics, worst_gap
 from neumeta.report.wording import change, digits_for, percent, points, whole
@@ -45,6 +46,13 @@ def headline(facts: Facts) -> str:
     gap = worst_gap(stats)
     if gap is not None:
         sentences.append(_gap_sentence(gap, digits))
+    far = worst_gap(stats, seen=False)
+    if far is not None:
+        side = "below" if far.value > 0 else "above"
+        sentences.append(
+            f"Where no network was built in training, it lies {points(far.value, digits)} {side} "
+            f"{'them' if gap else 'networks trained one by one'} at worst (width {far.width})."
+        )
     sentences.append(f"Means over {seeds} INR {'seed' if seeds == 1 else 'seeds'}{tested}.")
     return " ".join(sentences)
 
@@ -103,6 +111,8 @@ def key_figures(facts: Facts) -> list[KeyFigure]:
     if gap is not None:
         label = f"{'below' if gap.value > 0 else 'above'} individual networks, at worst"
         note = f"at width {gap.width}, of {gap.widths} trained widths compared"
+        if trained := budget("individual", facts.params):
+            note += f"; they had {trained.rstrip('.')}"
         figures.append(KeyFigure(points(gap.value, digits), label, note))
     change_text = change(facts.variation.sum_before, facts.variation.sum_after)
     figures.append(KeyFigure(change_text, "total variation", "by the permutation, all tensors"))

@@ -151,21 +151,22 @@ def all_widths(stats: Statistics, seen_only: bool = False) -> list[int]:
     return sorted({point.width for point in all_points(stats) if point.seen or not seen_only})
 
 
-def worst_gap(stats: Statistics) -> Gap | None:
-    """Find the seen width where `neumeta` lies furthest below `individual`.
+def worst_gap(stats: Statistics, seen: bool = True) -> Gap | None:
+    """Find the width where `neumeta` lies furthest below `individual`.
 
     Args:
         stats: What `statistics` returns.
+        seen: Whether to look among the trained widths, or among those never built in training.
 
     Returns:
         The gap, negative where `neumeta` is better everywhere, or None if the two share no
-        seen width.
+        such width.
     """
     anchor = {point.width: point.mean for point in measured(stats, "individual")}
     gaps = [
         (anchor[point.width] - point.mean, point.width)
         for point in measured(stats, "neumeta")
-        if point.seen and point.width in anchor
+        if point.seen == seen and point.width in anchor
     ]
     if not gaps:
         return None

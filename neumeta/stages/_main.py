@@ -4,11 +4,13 @@ import argparse
 import logging
 import os
 import platform
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import torch
 
@@ -16,6 +18,8 @@ from neumeta.errors import UserError
 from neumeta.files import check_writable, write_json
 
 _LOG_FORMAT = "%(message)s"
+# What the pipeline itself rewrites: a difference there does not make the code another one.
+_WRITTEN = (":(top,exclude)reports", ":(top,exclude)dvc.lock")
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -75,7 +79,13 @@ def guarded(name: str, body: Callable[[], None]) -> int:
 
 
 @contextmanager
-def recorded(stage: str, path: str, device: str = "cpu", earlier: float = 0.0) -> Iterator[None]:
+def recorded(
+    stage: str,
+    path: str,
+    device: str = "cpu",
+    earlier: float = 0.0,
+    details: Mapping[str, Any] | None = None,
+) -> Iterator[None]:
     """Time the body and write the record of the run when it succeeds.
 
     The record is apart from a stage's results, so that these are the same bytes on every run.
@@ -85,6 +95,7 @@ def recorded(stage: str, path: str, device: str = "cpu", earlier: float = 0.0) -
         path: Target JSON file.
         device: Where the stage computed.
         earlier: Seconds of work done before the body, for example by an interrupted run.
+        details: What else is worth a note, JSON-ready.
 
     Yields:
         Nothing.
@@ -102,6 +113,8 @@ def recorded(stage: str, path: str, device: str = "cpu", earlier: float = 0.0) -
             "device": device,
             "python": platform.python_version(),
             "torch": torch.__version__,
+            "revision": git_revision(),
+            **(details or {}),
         },
     )
 
@@ -117,3 +130,27 @@ def flags(argv: Sequence[str] | None, parser: OneLineParser) -> argparse.Namespa
         The parsed flags.
     """
     return parser.parse_args(argv)
+
+
+def git_revision(folder: str | Path = ".") -> str | None:
+    """Name the code that runs.
+
+    Args:
+        folder: Somewhere in the repository.
+
+    Returns:
+        The short revision, with `-dirty` where code or data pointers differ from it; None
+        outside a repository, before the first commit or without git.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        return done.stdout.strip()
+
+    try:
+        revision = git("rev-parse", "--short", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{revision}-dirty" if changed else revision

@@ -1,6 +1,5 @@
 """Stage report: the result table, its key numbers, its figures and one page."""
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +18,7 @@ from neumeta.report.reading import (
     read_tables,
     read_variation,
 )
-from neumeta.stages._main import flags, guarded, stage_parser
-
-# What the pipeline itself rewrites: a difference there does not make the code another one.
-_WRITTEN = (":(top,exclude)reports", ":(top,exclude)dvc.lock")
+from neumeta.stages._main import flags, git_revision, guarded, stage_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,30 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         atomic_write_text(args.summary, report.summary)
 
     return guarded("report", body)
-
-
-def git_revision(folder: str | Path = ".") -> str | None:
-    """Name the code that runs.
-
-    Args:
-        folder: Somewhere in the repository.
-
-    Returns:
-        The short revision, with `-dirty` where code or data pointers differ from it; None
-        outside a repository, before the first commit or without git.
-    """
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-        return done.stdout.strip()
-
-    try:
-        revision = git("rev-parse", "--short", "HEAD")
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return f"{revision}-dirty" if changed else revision
 
 
 if __name__ == "__main__":

@@ -59,7 +59,9 @@ def train(args: argparse.Namespace, team: Team) -> None:
     key = state_key(params.model_dump(mode="json"), inputs)
     resume = ResumeFolder(RESUME_ROOT / args.experiment / "train", key)
     team.check_batch(params.task.batch_size)
+    start = time.perf_counter()
     problem = make_problem(family, base, dataset, params)
+    shared = time.perf_counter() - start
     origin = {
         "noise": params.sample_noise,
         "train_widths": list(params.widths.values()),
@@ -69,7 +71,9 @@ def train(args: argparse.Namespace, team: Team) -> None:
     diaries = [_train_seed(problem, seed, resume, origin, team) for seed in params.seeds]
     if not team.leads:
         return
-    with recorded("train", args.record, earlier=sum(diary["seconds"] for diary in diaries)):
+    alone = [round(diary["seconds"], 2) for diary in diaries]
+    details = {"seconds_each": alone, "seconds_shared": round(shared, 2)}
+    with recorded("train", args.record, earlier=shared + sum(alone), details=details):
         _publish(params.seeds, resume, Path(args.out))
         history = [row for diary in diaries for row in diary["history"]]
         write_table(args.history, HISTORY_COLUMNS, history)
@@ -85,12 +89,12 @@ def _train_seed(
 ) -> dict[str, Any]:
     """Train one seed unless it is done; return its loss curve and seconds over all attempts."""
     diary = resume.read_diary(seed)
-    team.wait()  # nobody writes before everybody has looked
+    team.agree(f"seed {seed} {'done' if diary else 'open'}")  # and nobody writes before that
     if diary is not None:
         return diary
     trainer = Trainer(problem, seed, team)
     start = time.perf_counter() - resume.restore(trainer)
-    team.wait()
+    team.agree(f"seed {seed}, {trainer.phase}, step {trainer.step} of run {resume.folder.name}")
 
     def save(state: Trainer) -> None:
         if team.leads:

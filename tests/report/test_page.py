@@ -74,6 +74,7 @@ def test_a_second_build_from_shuffled_rows_is_byte_identical(digits_report: Repo
 
 def test_files_are_those_promised(digits_report: Report) -> None:
     assert sorted(digits_report.files) == [
+        "ablations.csv",
         "accuracy_vs_params.svg",
         "accuracy_vs_width.csv",
         "accuracy_vs_width.svg",

@@ -10,6 +10,7 @@ import pytest
 
 from neumeta.errors import UserError
 from neumeta.report import reading
+from neumeta.report.ablations import ablations_csv
 from tests.report.samples import PARAMS, VARIATION, write_inputs, write_safetensors
 
 HOME = Path("data/experiments/digits-lenet")
@@ -90,6 +91,18 @@ def test_ablations_arrive_whatever_their_rows_are_called(tmp_path: Path) -> None
     }
     path.write_text(f"{header}\n")
     assert len(reading.read_ablations(path)) == 0
+
+
+def test_ablations_are_written_as_they_came(tmp_path: Path) -> None:
+    text = (
+        ",".join(reading.ABLATION_COLUMNS)
+        + "\na,5 / 96 / 7,0,16,false,0.775000,165940,false\na,x,1,64,true,0.900100,7,true\n"
+    )
+    path = tmp_path / "ablate.csv"
+    path.write_text(text)
+    assert ablations_csv(reading.read_ablations(path)) == text
+    path.write_text(text.splitlines()[0] + "\n")
+    assert ablations_csv(reading.read_ablations(path)) == path.read_text()
 
 
 def test_no_inr_is_no_error(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from neumeta.report import Report
 from neumeta.stages import index, report
-from neumeta.stages.report import git_revision
+from neumeta.stages._main import git_revision
 from tests.report.samples import write_inputs
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +37,7 @@ def test_report_and_index_end_to_end(flags: list[str]) -> None:
     assert index.main(["--summaries", "reports/summary", "--out", "reports/index.html"]) == 0
     first = everything(Path("reports"))
     assert sorted(first) == [
+        "digits-lenet/ablations.csv",
         "digits-lenet/accuracy_vs_params.svg",
         "digits-lenet/accuracy_vs_width.csv",
         "digits-lenet/accuracy_vs_width.svg",

@@ -89,6 +89,16 @@ def test_worst_gap_looks_at_seen_widths_only() -> None:
     assert (gap.width, gap.widths) == (8, 2)
 
 
+def test_worst_gap_of_widths_never_built_is_apart() -> None:
+    rows = [result_row("neumeta", width, 0.9, 0) for width in (4, 6, 8)]
+    rows += [result_row("individual", width, 0.91 + 0.01 * (width == 6), 0) for width in (4, 6, 8)]
+    stats = statistics(table(rows))
+    seen, unseen = worst_gap(stats), worst_gap(stats, seen=False)
+    assert seen is not None and unseen is not None
+    assert (seen.width, seen.widths) == (8, 1) and seen.value == pytest.approx(0.01)
+    assert (unseen.width, unseen.widths) == (6, 2) and unseen.value == pytest.approx(0.02)
+
+
 def test_worst_gap_is_negative_where_neumeta_wins_everywhere() -> None:
     gap = worst_gap(
         statistics(table([result_row("neumeta", 8, 0.9, 0), result_row("individual", 8, 0.8, 0)]))

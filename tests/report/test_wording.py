@@ -67,6 +67,19 @@ def test_headline_states_the_measured_figures() -> None:
     )
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_headline_owns_up_to_widths_never_built(both: bool) -> None:
+    rows = [
+        result_row(name, 4, value, 0) for name, value in (("neumeta", 0.7), ("individual", 0.9))
+    ]
+    rows.append(result_row("neumeta", 8, 0.95, 0))
+    rows += [result_row("individual", 8, 0.9, 0)] if both else []
+    text = plain(headline(facts_of(table(rows))))
+    whom = "them" if both else "networks trained one by one"
+    wanted = f"Where no network was built in training, it lies 20.0 points below {whom} at worst"
+    assert f"{wanted} (width 4)." in text
+
+
 def test_headline_with_neumeta_alone_and_ahead() -> None:
     rows = [result_row("neumeta", 8, 0.95, 0), result_row("individual", 8, 0.9, 0)]
     text = plain(headline(facts_of(table(rows))))
