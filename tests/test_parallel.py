@@ -41,13 +41,15 @@ def train_in(
     write_toy_params(folder, short_params(muon))
     for name in ("data/datasets/digits.safetensors", f"{EXPERIMENT}/permuted.safetensors"):
         (folder / name).write_bytes((finished / name).read_bytes())
+    return torchrun(folder, processes, "-m", "neumeta.stages.train", *command_of("train"))
+
+
+def torchrun(folder: Path, processes: int, *command: str) -> subprocess.CompletedProcess[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [*launcher, "-m", "neumeta.stages.train", *command_of("train")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, *command],
+        [sys.executable, *launcher, *command],
         cwd=folder,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=240,
@@ -84,7 +86,6 @@ def test_a_world_size_that_torchrun_did_not_set_means_nothing(
 
 
 DISAGREE = """
-import sys
 from neumeta.errors import UserError
 from neumeta.parallel import assembled
 with assembled() as team:
@@ -99,15 +100,7 @@ with assembled() as team:
 
 def test_processes_that_resume_different_states_stop(tmp_path: Path) -> None:
     (tmp_path / "disagree.py").write_text(DISAGREE)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*launcher, "--nproc-per-node", "2", "disagree.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = torchrun(tmp_path, 2, "disagree.py")
     assert done.returncode == 0, done.stderr[-2000:]
     for rank in range(2):
         text = (tmp_path / f"rank-{rank}.txt").read_text()
