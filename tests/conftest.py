@@ -1,6 +1,7 @@
 """Settings of the whole test run, made before anything heavy is imported."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ["DVC_NO_ANALYTICS"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that. Flows end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples on every run; time limits belong to pytest-timeout.
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
