@@ -10,9 +10,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
 from flows.children import TAIL, ChildGroups, clean_line
 from flows.errors import FlowError
 
+LOCAL = "127.0.0.1"
 START_LIMIT = 180.0  # seconds; a cold start with a new database took 18 on a busy machine
 
 
@@ -88,6 +91,33 @@ def local_server(
         finally:
             groups.finish(child)
             say("stopped the Prefect server")
+
+
+@contextlib.contextmanager
+def server_of_a_run() -> Iterator[None]:
+    """Have a Prefect server for the length of a `with` block: the configured one, or our own.
+
+    Prefect would start one by itself, but in the process group of the terminal, where Ctrl-C ends
+    it before the flow can tell it anything, and without an end where the flow is terminated.
+
+    Yields:
+        Nothing; Prefect's settings name the server.
+
+    Raises:
+        FlowError: the server did not start.
+    """
+    if PREFECT_API_URL.value():
+        yield
+        return
+    with socket.socket() as probe:
+        probe.bind((LOCAL, 0))
+        port = probe.getsockname()[1]
+    log_file = prefect_home() / "server.log"
+    with (
+        local_server(LOCAL, port, log_file, say=lambda text: None) as api_url,
+        temporary_settings({PREFECT_API_URL: api_url}),
+    ):
+        yield
 
 
 def _wait(api_url: str, poll: Callable[[], int | None], log_file: Path) -> None:

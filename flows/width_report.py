@@ -28,6 +28,7 @@ from flows.dvc_graph import read_graph, read_plan
 from flows.environment import project_root
 from flows.errors import FlowError, one_line
 from flows.plan import Plan, PlannedStage, Stage
+from flows.server import server_of_a_run
 from flows.sharding import Sharding
 from flows.stage_task import (
     StageError,
@@ -270,7 +271,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        state = width_report(**vars(args), return_state=True)
+        with server_of_a_run():
+            state = width_report(**vars(args), return_state=True)
+    except FlowError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("error: interrupted; the running stages were stopped", file=sys.stderr)
         return 130

@@ -1,6 +1,9 @@
 """The flow on a toy pipeline, against a real server and with real child processes."""
 
+import os
+import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,9 +12,19 @@ import pytest
 import yaml
 
 from flows.plan import PlannedStage, Stage
+from flows.server import healthy
 from flows.stage_task import StageResult
 from flows.width_report import blockers, main
-from tests.flows.toy import Flows, alive, dvc, edit, shell, wait_for
+from tests.flows.toy import (
+    PROJECT,
+    Flows,
+    alive,
+    dvc,
+    edit,
+    flow_environment,
+    shell,
+    wait_for,
+)
 
 # DVC 3.67 reads an attribute that pygtrie has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
@@ -179,6 +192,39 @@ def test_ending_the_flow_ends_the_training_at_once(
     if number == signal.SIGKILL:  # even then no lock is left behind
         edit(done, "sleep: 60", "sleep: 0")
         dvc("repro", "train@alpha", cwd=done)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_terminal_ends_the_flow_and_the_server_that_it_started(
+    done: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C reaches the whole process group, without a server configured, as a user has it."""
+    edit(done, "{add: 100, sleep: 0}", "{add: 100, sleep: 60}")
+    home = tmp_path / "prefect"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.width_report", "--targets", "train@alpha"],
+        cwd=PROJECT,
+        env=flow_environment(done, home) | {"PREFECT_SERVER_UI_ENABLED": "false"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    file = done / "train-alpha.pid"
+    pid = int(wait_for(lambda: file.exists() and file.read_text(), 90, "training did not start"))
+    (found,) = set(re.findall(r"http://127.0.0.1:\d+", (home / "server.log").read_text()))
+    assert healthy(f"{found}/api")
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    output, _ = process.communicate(timeout=40)
+    assert process.returncode != 0
+    assert not alive(pid)
+    wait_for(lambda: not healthy(f"{found}/api"), 20, "the server still runs")
+    if number == signal.SIGINT:
+        assert output.splitlines()[-1] == "error: interrupted; the running stages were stopped"
+        assert process.returncode == 130
 
 
 def test_importing_the_flows_loads_neither_torch_nor_neumeta() -> None:
