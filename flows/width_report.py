@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -271,7 +272,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     try:
-        with server_of_a_run():
+        # Workers of a scheduler elsewhere could not reach a server of ours: each starts its own.
+        with nullcontext() if args.sweep_scheduler else server_of_a_run():
             state = width_report(**vars(args), return_state=True)
     except FlowError as error:
         print(f"error: {error}", file=sys.stderr)

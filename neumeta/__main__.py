@@ -77,6 +77,13 @@ def _sample(args: argparse.Namespace) -> None:
         check_suffix(path)
     morph = load(args.checkpoint)
     generator = torch.Generator().manual_seed(args.seed)
+    built = morph.header["train_widths"]
+    if not min(built) <= args.width <= max(built):
+        print(
+            f"note: training built widths {min(built)} to {max(built)}; width {args.width} lies "
+            "outside, where accuracy can be far lower: see the report",
+            file=sys.stderr,
+        )
     network = morph.sample(args.width, draws=args.draws, noise=args.noise, generator=generator)
     origin = {
         "inr_sha256": sha256_of(args.checkpoint),

@@ -83,6 +83,16 @@ def test_the_shell_samples_the_same_network(
             np.testing.assert_allclose(outputs, network(inputs).numpy(), rtol=1e-3, atol=1e-4)
 
 
+def test_a_width_outside_the_trained_ones_is_named(
+    inr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "net.safetensors")
+    assert main(["sample", str(inr), "--width", "3", "--out", out]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["sample", str(inr), "--width", "2", "--out", out]) == 0
+    assert "training built widths 3 to 4; width 2 lies outside" in capsys.readouterr().err
+
+
 def test_sampling_leaves_the_global_random_state_alone(inr: Path) -> None:
     before = torch.get_rng_state()
     neumeta.load(inr).sample(3)

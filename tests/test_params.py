@@ -49,6 +49,14 @@ SLIMMABLE = {
 FAULTS = [
     ("digits-lenet.train.lrr", 1, ["digits-lenet.train.lrr", "unknown key", "optimiser"]),
     ("digits-lenet.train.losses.kd", 1.0, ["losses.kd", "unknown key", "distillation"]),
+    (
+        "digits-lenet.train.losses",
+        {
+            "tsk" if key == "task" else key: value
+            for key, value in toy_params()["digits-lenet"]["train"]["losses"].items()
+        },
+        ["losses.tsk", "unknown key; allowed are task", "(and 1 more)"],
+    ),
     ("digits-lenet.train.task.lr", -1.0, ["digits-lenet.train.task.lr", "greater than 0", "-1"]),
     ("digits-lenet.train.ema", 1.0, ["train.ema", "less than 1"]),
     ("digits-lenet.train.seeds", [], ["train.seeds", "at least 1"]),

@@ -90,11 +90,21 @@ def test_claims_on_the_other_resnets_are_the_measured_ones() -> None:
     every = means_of("cifar10-resnet20-all")
     assert f"{100 * every['neumeta', 64]:.1f} % at full width" in TEXT
     assert f"{100 * every['neumeta', 32]:.1f} % at half the hidden channels" in TEXT
-    methods = ("interpolated", "slimmable", "pruned-l1-finetuned", "individual")
-    interpolated, slimmable, tuned, alone = (f"{100 * every[method, 32]:.1f}" for method in methods)
-    assert f"interpolation falls to {interpolated} %, slimmable training has {slimmable} %" in TEXT
-    assert f"pruning with fine-tuning {tuned} %" in TEXT
+    methods = ("interpolated", "pruned-l1-finetuned", "individual")
+    interpolated, tuned, alone = (f"{100 * every[method, 32]:.1f}" for method in methods)
+    assert f"interpolation falls to {interpolated} %" in TEXT
+    assert f"pruning with fine-tuning has {tuned} %" in TEXT
     assert f"trained from scratch for as many steps has {alone} %" in TEXT
+    wide = " / ".join(f"{100 * every['slimmable', width]:.1f}" for width in (64, 48, 32))
+    assert f"slimmable training is better at every width ({wide} % at h = 64 / 48 / 32)" in TEXT
+    shared = every["slimmable"].index.intersection(every["neumeta"].index)
+    assert (every["slimmable"][shared] > every["neumeta"][shared]).all()
+
+
+def test_individual_networks_are_better_where_the_readme_says() -> None:
+    for experiment, widths in (("cifar10-resnet20", [24, 16]), ("digits-lenet", [24, 16, 4])):
+        means = means_of(experiment)
+        assert all(means["individual", width] >= means["neumeta", width] for width in widths)
 
 
 class Measured(NamedTuple):

@@ -93,7 +93,10 @@ def parse(model: type[S], value: Any, path: str | Path, section: str) -> S:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        faults = error.errors(include_url=False)
+        # A mistyped key is unknown and leaves another one missing: the first names the mistake.
+        faults = sorted(
+            error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden"
+        )
         fault = faults[0]
         place = ".".join([*filter(None, [section]), *map(str, fault["loc"])])
         text = explain(model, fault)

@@ -84,7 +84,7 @@ _KNOWN = (
         "individual",
         "Individual",
         "For each width alone, what the INR makes is trained from scratch; the rest is the base's, "
-        "or trained too where the parameters say `trains: all`.",
+        "or trained too where params.yaml has trains: all.",
         "orange",
         "s",
         strong=True,

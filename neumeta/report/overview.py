@@ -88,7 +88,7 @@ def _card(entry: Mapping[str, Any]) -> dict[str, Any]:
     if gap:
         side = "below" if gap["accuracy"] > 0 else "above"
         text = f"at worst {wording.points(gap['accuracy'], digits)} {side}, at width {gap['width']}"
-        facts.append(("Against individual", text))
+        facts.append(("Against individual, trained widths", text))
     size = f", {wording.whole(entry['test_size'])} test examples" if entry["test_size"] else ""
     facts.append(("Data", f"{entry['dataset']}{size}"))
     facts.append(("INR seeds", str(entry["seeds"])))
