@@ -2,18 +2,12 @@
 
 import hashlib
 import http.client
-import io
 import os
-import pickle
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from neumeta.checkpoint import require_tensors
@@ -25,6 +19,7 @@ from neumeta.models.fold import fold_batch_norms
 from neumeta.models.parameters import load_parameters, parameters_of
 from neumeta.params import FetchParams
 from neumeta.tasks import task_named
+from neumeta.weights_file import parse_weights
 
 CHECKPOINT_ROOT_VARIABLE = "NEUMETA_CHECKPOINT_ROOT"
 DEFAULT_CHECKPOINT_ROOT = "data/checkpoints"
@@ -77,7 +72,7 @@ def fetch_base(family: Family, params: FetchParams) -> dict[str, Tensor]:
     digest = hashlib.sha256(content).hexdigest()
     if digest != params.sha256:
         raise UserError(f"{where}: sha256 is {digest}; must be {params.sha256}")
-    weights = _parse(content, where)
+    weights = parse_weights(content, where)
     network = family.unfolded(family.base_width)
     expected = network.state_dict()
     # Files older than this counter of BatchNorm lack it; it has no part in the function.
@@ -111,22 +106,3 @@ def _download(url: str) -> bytes:
         reason = getattr(error, "reason", error)
         raise UserError(f"{url}: cannot download the base network: {reason}") from error
     return content
-
-
-def _parse(content: bytes, where: str) -> dict[str, Tensor]:
-    """Read safetensors or a PyTorch state dict; no code of the file is run."""
-    try:
-        return load_safetensors(content)
-    except SafetensorError:
-        pass
-    try:
-        value: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(
-            f"{where}: neither safetensors nor a PyTorch state dict of plain tensors"
-        ) from error
-    if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
-        value = value["state_dict"]
-    if not isinstance(value, Mapping) or not all(isinstance(v, Tensor) for v in value.values()):
-        raise UserError(f"{where}: holds no state dict; expected names and tensors")
-    return {str(name).removeprefix("module."): tensor for name, tensor in value.items()}

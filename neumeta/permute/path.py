@@ -10,6 +10,7 @@ from numpy import ndarray
 
 _EPSILON = 1e-10
 _LONGEST_SEGMENT = 3
+_MOST_STARTS = 600
 
 
 def shortest_path(
@@ -32,28 +33,129 @@ def shortest_path(
     count = len(distances)
     if count <= 2:
         return np.arange(count)
-    padded = np.zeros((count + 1, count + 1))
-    padded[:count, :count] = distances
-    starts = [np.arange(count + 1), _greedy_tour(padded)]
-    best = min((_improve(tour, padded) for tour in starts), key=lambda t: _length(t, padded))
-    best_length = _length(best, padded)
-    for _ in range(perturbations if count > 6 else 0):
-        candidate = _improve(_double_bridge(best, generator), padded)
-        length = _length(candidate, padded)
-        if length < best_length - _EPSILON:
-            best, best_length = candidate, length
-    turned = np.roll(best, -int(np.argmax(best == count)))[1:]
+    padded = with_free_city(distances)
+    starts = [np.arange(count + 1), greedy_tour(padded)]
+    best = min((descend(tour, padded) for tour in starts), key=lambda t: tour_length(t, padded))
+    return as_path(kicked(best, padded, perturbations, generator))
+
+
+def with_free_city(distances: Float[ndarray, "n n"]) -> Float[ndarray, "m m"]:
+    """Distances with a last city at distance 0 from all others.
+
+    Args:
+        distances: Between n cities.
+
+    Returns:
+        Between n + 1.
+    """
+    return np.pad(distances, (0, 1))
+
+
+def tour_of(path: Int[ndarray, " n"]) -> Int[ndarray, " m"]:
+    """Close a path to a tour through the free city.
+
+    Args:
+        path: Order of n cities.
+
+    Returns:
+        Order of n + 1.
+    """
+    return np.append(path, len(path))
+
+
+def as_path(tour: Int[ndarray, " m"]) -> Int[ndarray, " n"]:
+    """Cut a tour at the free city.
+
+    Args:
+        tour: Order of n + 1 cities.
+
+    Returns:
+        Order of n; of the two directions, the one that starts at the lower city.
+    """
+    turned = np.roll(tour, -int(np.argmax(tour == len(tour) - 1)))[1:]
     return turned if turned[0] < turned[-1] else turned[::-1].copy()
 
 
-def _length(tour: ndarray, distances: ndarray) -> float:
+def tour_length(tour: Int[ndarray, " m"], distances: Float[ndarray, "m m"]) -> float:
+    """Length of a tour, back to its start.
+
+    Args:
+        tour: With the free city.
+        distances: Likewise.
+
+    Returns:
+        The sum of the distances of neighbours: the length of the path.
+    """
     return float(distances[tour, np.roll(tour, -1)].sum())
 
 
-def _greedy_tour(distances: ndarray) -> ndarray:
+def greedy_tour(distances: Float[ndarray, "m m"]) -> Int[ndarray, " m"]:
+    """The shortest of the tours that start somewhere and always go on to the nearest city.
+
+    Every city is a start, of large problems every second, third, ..., so that time stays quadratic.
+
+    Args:
+        distances: With the free city.
+
+    Returns:
+        A tour.
+    """
     count = len(distances)
-    tours = [_nearest_neighbour(distances, start) for start in range(count - 1)]
-    return min(tours, key=lambda tour: _length(tour, distances))
+    starts = range(0, count - 1, 1 + count // _MOST_STARTS)
+    tours = [_nearest_neighbour(distances, start) for start in starts]
+    return min(tours, key=lambda tour: tour_length(tour, distances))
+
+
+def kicked(
+    tour: Int[ndarray, " m"],
+    distances: Float[ndarray, "m m"],
+    kicks: int,
+    generator: np.random.Generator,
+) -> Int[ndarray, " m"]:
+    """Leave a local optimum by double bridges, as long as that pays.
+
+    Args:
+        tour: A local optimum.
+        distances: With the free city.
+        kicks: How many to try; tours of up to seven cities need none.
+        generator: Source of randomness.
+
+    Returns:
+        The shortest tour that was seen.
+    """
+    best, best_length = tour, tour_length(tour, distances)
+    for _ in range(kicks if len(tour) > 7 else 0):
+        candidate = descend(_double_bridge(best, generator), distances)
+        length = tour_length(candidate, distances)
+        if length < best_length - _EPSILON:
+            best, best_length = candidate, length
+    return best
+
+
+def descend(
+    tour: Int[ndarray, " m"], distances: Float[ndarray, "m m"], *, segments: bool = True
+) -> Int[ndarray, " m"]:
+    """Apply the best move until none shortens the tour.
+
+    Args:
+        tour: Any tour.
+        distances: With the free city.
+        segments: Whether segments may be moved (Or-opt), beside reversals (2-opt).
+
+    Returns:
+        A local optimum.
+    """
+    while True:
+        # Both move kinds assume positions 0..n-1 without wrap-around: the dummy sits at 0.
+        tour = np.roll(tour, -int(np.argmax(tour == len(tour) - 1)))
+        gain, better = _best_two_opt(tour, distances)
+        if segments:
+            gain_or, moved = _best_or_opt(tour, distances)
+            if gain_or > gain:
+                gain, better = gain_or, moved
+        if gain <= _EPSILON:
+            return tour
+        tour = better
 
 
 def _nearest_neighbour(distances: ndarray, start: int) -> ndarray:
@@ -68,18 +170,6 @@ def _nearest_neighbour(distances: ndarray, start: int) -> ndarray:
         free[following] = False
         open_cost = distances[following]
     return np.array(tour)
-
-
-def _improve(tour: ndarray, distances: ndarray) -> ndarray:
-    """Apply the best 2-opt or Or-opt move until none shortens the tour."""
-    while True:
-        # Both move kinds assume positions 0..n-1 without wrap-around: the dummy sits at 0.
-        tour = np.roll(tour, -int(np.argmax(tour == len(tour) - 1)))
-        gain_2opt, reversed_tour = _best_two_opt(tour, distances)
-        gain_or, moved_tour = _best_or_opt(tour, distances)
-        if max(gain_2opt, gain_or) <= _EPSILON:
-            return tour
-        tour = reversed_tour if gain_2opt >= gain_or else moved_tour
 
 
 def _best_two_opt(tour: ndarray, distances: ndarray) -> tuple[float, ndarray]:

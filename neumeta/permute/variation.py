@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from neumeta.models.groups import CliqueGroup
 
 
 @dataclass(frozen=True)
@@ -62,43 +59,3 @@ def total_variation(weights: Mapping[str, Tensor]) -> TotalVariation:
     """
     total = sum(tensor_variation(weight) for weight in weights.values())
     return TotalVariation(total, total / len(weights))
-
-
-def channel_distances(
-    weights: Mapping[str, Tensor], group: CliqueGroup
-) -> Float[Tensor, "channels channels"]:
-    """L1 distance between channels, summed over all members of a clique group.
-
-    The length of a path through these distances is the sum of the members' total variations
-    along their shared axis: the objective of Algorithm 1, line 5.
-
-    Args:
-        weights: Parameters by name.
-        group: Which tensors and axes share the order.
-
-    Returns:
-        Symmetric double-precision matrix with a zero diagonal.
-    """
-    rows = torch.cat(
-        [
-            weights[name].double().movedim(axis, 0).flatten(1)
-            if weights[name].ndim > 1
-            else weights[name].double()[:, None]
-            for name, axis in group.members
-        ],
-        dim=1,
-    )
-    return torch.cdist(rows, rows, p=1)
-
-
-def path_length(distances: Float[Tensor, "n n"], order: Tensor) -> float:
-    """Length of the open path that visits channels in the given order.
-
-    Args:
-        distances: Symmetric matrix of distances between channels.
-        order: A permutation of the channels, shape (n,).
-
-    Returns:
-        Sum of the distances of consecutive channels.
-    """
-    return distances[order[:-1], order[1:]].sum().item()

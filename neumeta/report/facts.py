@@ -16,12 +16,23 @@ class VariationGroup:
         channels: Number of channels that share the order.
         before: Total variation in the original order.
         after: Total variation in the smoothing order.
+        bound: Proven: in no order is it less.
     """
 
     name: str
     channels: int
     before: float
     after: float
+    bound: float
+
+    @property
+    def gap(self) -> float | None:
+        """How far the smoothing order can be from the best one.
+
+        Returns:
+            A share of the bound; None where the bound says nothing.
+        """
+        return max(self.after / self.bound - 1, 0.0) if self.bound > 0 else None
 
 
 @dataclass(frozen=True)

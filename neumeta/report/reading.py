@@ -164,8 +164,9 @@ def read_variation(path: str | Path) -> Variation:
             VariationGroup(
                 name=str(group.get("name", "?")),
                 channels=int(_number(path, group, "channels")),
-                before=_number(path, group, "tv_before"),
-                after=_number(path, group, "tv_after"),
+                before=_number(path, group, "length_before"),
+                after=_number(path, group, "length_after"),
+                bound=_number(path, group, "lower_bound"),
             )
             for group in groups
         ),

@@ -1,22 +1,23 @@
 """Stage permute: one smoothing order per clique group, found once, shared by all widths."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
+from numpy import ndarray
+from torch import Tensor
 
 from neumeta.checkpoint import write_checkpoint
 from neumeta.dataset import read_dataset
 from neumeta.files import write_json
+from neumeta.models.groups import CliqueGroup
 from neumeta.network_file import read_network
 from neumeta.params import PermuteParams, load_section
-from neumeta.permute.apply import (
-    apply_orders,
-    assert_function_preserved,
-    find_orders,
-    function_error,
-)
+from neumeta.permute.cliques import Group
+from neumeta.permute.function import assert_function_preserved, function_change
+from neumeta.permute.orders import find_orders
+from neumeta.permute.path import shortest_path
 from neumeta.permute.variation import total_variation
 from neumeta.stages._main import flags, guarded, recorded, stage_parser
 
@@ -42,34 +43,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         with recorded("permute", args.record):
             weights, family, header = read_network(args.base)
             generator = np.random.default_rng(params.seed)
-            tries = params.perturbations
-            orders, groups = find_orders(
-                weights, family.groups, perturbations=tries, generator=generator
-            )
-            permuted = apply_orders(weights, family.groups, orders)
+
+            def solve(distances: ndarray) -> ndarray:
+                tries = params.perturbations
+                return shortest_path(distances, perturbations=tries, generator=generator)
+
+            groups = [_group_of(clique, weights) for clique in family.groups]
+            arrangement, found = find_orders(weights, groups, solve)
+            permuted = arrangement.apply(weights)
             # Streams stay as they are; only the coordinates of their channels follow an order.
-            streams, _ = find_orders(
-                permuted, family.streams, perturbations=tries, generator=generator
-            )
-            ordered = family.with_stream_orders({n: o.tolist() for n, o in streams.items()})
+            streams = [_group_of(clique, weights) for clique in family.streams]
+            _, ranked = find_orders(permuted, streams, solve)
+            ordered = family.with_stream_orders({s.name: list(s.order) for s in ranked})
             dataset = read_dataset(args.dataset, family.input_spec)
             inputs = dataset.split("val").inputs[:LARGEST_CHECK]
             network = family.skeleton(family.base_width)
-            error = function_error(network, weights, permuted, inputs)
+            error = function_change(network, weights, permuted, inputs).absolute
             assert_function_preserved(error, params.tolerance)
-            saved_orders = {name: order.tolist() for name, order in orders.items()}
             new_header = {
                 **header,
                 **ordered.header(),
                 "permuted": True,
-                "orders": saved_orders,
+                "orders": {group.name: list(group.order) for group in found},
             }
             write_checkpoint(args.out, permuted, new_header)
             report = {
                 "function_error": error,
                 "tolerance": params.tolerance,
                 "inputs": len(inputs),
-                "groups": [asdict(group) for group in groups],
+                "groups": [group.facts() for group in found],
+                "streams": [group.facts() for group in ranked],
                 "total_variation": {
                     "before": asdict(total_variation(weights)),
                     "after": asdict(total_variation(permuted)),
@@ -78,6 +81,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_json(args.report, report)
 
     return guarded("permute", body)
+
+
+def _group_of(clique: CliqueGroup, weights: Mapping[str, Tensor]) -> Group:
+    tensor, axis = clique.members[0]
+    return Group.of_axes(clique.name, clique.members, weights[tensor].shape[axis])
 
 
 if __name__ == "__main__":

@@ -2,10 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neumeta.models.groups import CliqueGroup
 from neumeta.permute.variation import (
-    channel_distances,
-    path_length,
     tensor_variation,
     total_variation,
     variation_along,
@@ -51,19 +48,3 @@ def test_diagonal_variation_is_not_axis_aligned() -> None:
 
     weight = torch.eye(3)
     assert diagonal(weight) != diagonal(weight[[1, 0, 2]])
-
-
-def test_path_length_is_the_members_variation_along_their_shared_axis() -> None:
-    generator = torch.Generator().manual_seed(0)
-    weights = {
-        "a.weight": torch.randn(5, 2, 3, 3, generator=generator),
-        "a.bias": torch.randn(5, generator=generator),
-        "b.weight": torch.randn(4, 5, generator=generator),
-    }
-    group = CliqueGroup("a", (("a.weight", 0), ("a.bias", 0), ("b.weight", 1)))
-    order = torch.tensor([3, 0, 4, 1, 2])
-    expected = sum(
-        variation_along(weights[name].index_select(axis, order), axis)
-        for name, axis in group.members
-    )
-    assert abs(path_length(channel_distances(weights, group), order) - expected) < 1e-5

@@ -147,9 +147,9 @@ PARAMS: dict[str, Any] = {
 
 VARIATION = Variation(
     groups=(
-        VariationGroup("conv1", 24, 1619.7, 1242.8),
-        VariationGroup("conv2", 48, 6120.4, 4806.1),
-        VariationGroup("conv3", 96, 9345.0, 7710.2),
+        VariationGroup("conv1", 24, 1619.7, 1242.8, 1240.1),
+        VariationGroup("conv2", 48, 6120.4, 4806.1, 4806.1),
+        VariationGroup("conv3", 96, 9345.0, 7710.2, 7650.0),
     ),
     sum_before=12000.0,
     sum_after=9000.0,
@@ -217,7 +217,13 @@ def write_inputs(
     base_history().to_csv(home / "base.csv", index=False)
     train_history().to_csv(home / "train.csv", index=False)
     groups = [
-        {"name": g.name, "channels": g.channels, "tv_before": g.before, "tv_after": g.after}
+        {
+            "name": g.name,
+            "channels": g.channels,
+            "length_before": g.before,
+            "length_after": g.after,
+            "lower_bound": g.bound,
+        }
         for g in VARIATION.groups
     ]
     before = {"sum": VARIATION.sum_before, "per_tensor": VARIATION.per_tensor_before}

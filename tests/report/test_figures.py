@@ -138,7 +138,7 @@ def test_losses_without_a_phase_or_validation() -> None:
 def test_variation_names_groups_and_changes() -> None:
     text = words(variation_figure(VARIATION)).replace("\u202f", " ")
     assert "conv1" in text and "−23.3 %" in text and "96 channels" in text
-    flat = Variation((VariationGroup("fc", 1, 0.0, 0.0),), 0.0, 0.0, 0.0, 0.0, 0.0, 1e-5, 1)
+    flat = Variation((VariationGroup("fc", 1, 0.0, 0.0, 0.0),), 0.0, 0.0, 0.0, 0.0, 0.0, 1e-5, 1)
     assert "fc" in words(variation_figure(flat))
 
 
