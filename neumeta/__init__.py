@@ -1,12 +1,23 @@
 """Neural Metamorphosis: train once, then take a network of any width out of one file."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neumeta.morph import MorphableNetwork, load
+    from neumeta.permute.arrangement import Arrangement
+    from neumeta.permute.smooth import smooth
+    from neumeta.permute.trace import trace_cliques
 
-__all__ = ["MorphableNetwork", "__version__", "load"]
+__all__ = ["Arrangement", "MorphableNetwork", "__version__", "load", "smooth", "trace_cliques"]
 __version__ = "0.1.0"
+_HOMES = {
+    "Arrangement": "neumeta.permute.arrangement",
+    "MorphableNetwork": "neumeta.morph",
+    "load": "neumeta.morph",
+    "smooth": "neumeta.permute.smooth",
+    "trace_cliques": "neumeta.permute.trace",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -21,8 +32,6 @@ def __getattr__(name: str) -> Any:
     Raises:
         AttributeError: If there is no such name.
     """
-    if name in {"MorphableNetwork", "load"}:
-        from neumeta import morph
-
-        return getattr(morph, name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'neumeta' has no attribute {name!r}")

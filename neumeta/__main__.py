@@ -1,4 +1,4 @@
-"""The command `neumeta`: sample, info, evaluate, check, use."""
+"""The command `neumeta`: sample, info, evaluate, permute, check, use."""
 
 import argparse
 import json
@@ -46,6 +46,24 @@ def _parser() -> OneLineParser:
     score.add_argument("--split", choices=("train", "val", "test"), default="test")
     _add_sampling(score)
     score.set_defaults(run=_evaluate)
+
+    order = commands.add_parser("permute", help="make a file of weights smooth, its function kept")
+    order.add_argument("checkpoint", help="safetensors, or a PyTorch state dict")
+    order.add_argument(
+        "--arch", required=True, help="such as cifar_resnet20 or torchvision's names"
+    )
+    order.add_argument("--out", required=True, help="permuted weights, .safetensors")
+    order.add_argument("--json", help="total variation, and every group with its proven gap")
+    order.add_argument("--orders", help="the orders, .safetensors, which can be inverted")
+    order.add_argument("--fold", action="store_true", help="fold BatchNorms first")
+    order.add_argument(
+        "--solver",
+        choices=("none", "random", "greedy", "2-opt", "search", "best"),
+        default="best",
+        help="of the shortest path (default %(default)s)",
+    )
+    order.add_argument("--seed", type=int, default=0, help="of the solver (default 0)")
+    order.set_defaults(run=_permute)
 
     check = commands.add_parser("check", help="check the whole parameter file")
     check.add_argument("--params", default="params.yaml", help="the parameter file")
@@ -128,6 +146,29 @@ def _evaluate(args: argparse.Namespace) -> None:
         network = morph.family.skeleton(width)
         score = evaluate(network, weights, split, task_named(dataset.task))
         print(f"{width:5d}  {score.accuracy:8.2%}  {score.mean_loss:.4f}")
+
+
+def _permute(args: argparse.Namespace) -> None:
+    from neumeta.permute.file import permute_file
+
+    facts = permute_file(
+        args.checkpoint,
+        args.arch,
+        args.out,
+        args.json,
+        solver=args.solver,
+        seed=args.seed,
+        fold=args.fold,
+        orders=args.orders,
+    )
+    before, after, gaps = facts["tv_before"], facts["tv_after"], [g["gap"] for g in facts["groups"]]
+    change = f", {after / before - 1:+.1%}" if before else ""
+    print(f"total variation {before:.2f} -> {after:.2f}{change}; {len(gaps)} groups", end="")
+    known = [gap for gap in gaps if gap is not None]
+    print(f", at most {max(known):.2%} above the proven bound" if known else "")
+    pinned = {p["reason"] for p in facts["pinned"]}
+    print(f"outputs change by {facts['function_error']:.0e} of the largest; pinned axes: ", end="")
+    print("; ".join(sorted(pinned)) or "none")
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 Each line: name, ours, reference, ratio. The ratio is the reference's time over ours, and for a
 peak the share of it that ours reaches. Both sides take turns in one run; figures are medians.
+Solvers of the permutation: name, time for all groups, worst and mean gap to the proven bound.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from tests.benchmarks.case import (
     Size,
     make_case,
 )
+from tests.benchmarks.solvers import solvers
 from tests.benchmarks.timing import Action, compare, flops, line, matmul_peak, share, side_by_side
 
 
@@ -71,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=("steps", "sweeps"), help="default: both")
+    parser.add_argument("--only", choices=("steps", "sweeps", "solvers"), help="default: all")
     parser.add_argument("--images", type=int, default=Size.images, help="test images of the sweep")
     parser.add_argument("--draws", type=int, nargs="+", default=[5, 16], help="K of the sweeps")
     parser.add_argument("--repeats", type=int, default=5, help="measured turns of each side")
@@ -85,12 +87,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"medians of {options.repeats}; a share of a peak compares the fastest of each"
     )
     print(line("# name", "ours", "reference", "ratio"), flush=True)
-    case = make_case(size)
-    if options.only != "sweeps":
-        for text in steps(case, options.repeats):
-            print(text, flush=True)
-    if options.only != "steps":
-        for text in sweeps(case, options.repeats, options.draws):
+    if options.only != "solvers":
+        case = make_case(size)
+        if options.only != "sweeps":
+            for text in steps(case, options.repeats):
+                print(text, flush=True)
+        if options.only != "steps":
+            for text in sweeps(case, options.repeats, options.draws):
+                print(text, flush=True)
+    if options.only in (None, "solvers"):
+        print(line("# name", "all groups", "worst gap", "mean gap"), flush=True)
+        for text in solvers(options.tiny):
             print(text, flush=True)
     return 0
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from neumeta.permute.solve import SOLVERS
 from tests.benchmarks import ours, reference
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.case import TINY, make_case
@@ -15,6 +16,13 @@ from tests.benchmarks.timing import compare, flops, share, side_by_side
 def test_every_benchmark_prints_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--tiny", "--repeats", "1", "--draws", "2", "3"]) == 0
     lines = [row for row in capsys.readouterr().out.splitlines() if not row.startswith("#")]
+    lines, solved = lines[:12], lines[12:]
+    assert [row.split()[0] for row in solved] == [
+        *(f"solver-{solver}-toy" for solver in SOLVERS),
+        "bound-toy",
+    ]
+    best = dict(row.split()[:1] + row.split()[2:3] for row in solved[:-1])
+    assert best["solver-best-toy"] == "0.00%"
     figure = r"[\d.]+(ms|s|GFLOP/s)"
     assert all(re.fullmatch(rf"\S+ +{figure} +{figure} +[\d.]+", row) for row in lines)
     assert [row.split()[0] for row in lines] == [

@@ -1,0 +1,106 @@
+"""Networks by name, with the sizes that a file of weights asks for."""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from neumeta.checkpoint import require_tensors
+from neumeta.errors import UserError
+from neumeta.models.cifar_resnet import STAGE_WIDTHS, CifarResNet
+from neumeta.models.fold import fold_batch_norms
+from neumeta.models.lenet import LeNet
+from neumeta.vision import models
+
+Sizes = Callable[[str, int], int]
+_CIFAR = re.compile(r"cifar_resnet(\d+)")
+_CIFAR_DEPTHS = (20, 32, 44, 56, 110)
+_DIGITS = 28  # pixels; LeNet takes images of any size
+
+
+def architectures() -> tuple[str, ...]:
+    """Names that `build_for` knows.
+
+    Returns:
+        Ours, then the classifiers of torchvision.
+    """
+    ours = ("lenet", *(f"cifar_resnet{depth}" for depth in _CIFAR_DEPTHS))
+    return (*ours, *models.list_models(module=models))
+
+
+def build_for(
+    name: str, weights: Mapping[str, Tensor], where: str, *, fold: bool = False
+) -> tuple[nn.Module, Tensor]:
+    """Build a network for weights and put them in.
+
+    Args:
+        name: One of `architectures`.
+        weights: By name; widths and the number of classes are read off them.
+        where: Their origin, for errors.
+        fold: Whether to fold BatchNorms into the layers before them.
+
+    Returns:
+        The network in evaluation mode, and an example input: random images, batch of 2.
+
+    Raises:
+        UserError: If the name is unknown, the weights are none of such a network, or a BatchNorm
+            cannot be folded.
+    """
+    if name not in architectures():
+        near = difflib.get_close_matches(name, architectures(), n=1)
+        raise UserError(
+            f"architecture {name!r} is unknown; allowed are lenet, cifar_resnet20 to "
+            "cifar_resnet110, and the classifiers of torchvision, such as resnet50"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+
+    def size(tensor: str, axis: int) -> int:
+        if tensor not in weights or weights[tensor].ndim <= axis:
+            raise UserError(f"{where}: holds no {name}: tensor {tensor!r} is missing")
+        return weights[tensor].shape[axis]
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if name == "lenet":
+            network, shape = _lenet(size)
+        elif found := _CIFAR.fullmatch(name):
+            network, shape = _cifar_resnet(int(found[1]), size, "bn1.weight" in weights)
+        else:
+            network, shape = _torchvision(name, size)
+        example = torch.randn(2, *shape)
+    expected = network.state_dict()
+    # Files older than this counter of BatchNorm lack it; it has no part in the function.
+    counters = {n: v for n, v in expected.items() if n.endswith("num_batches_tracked")}
+    whole = {**counters, **weights}
+    require_tensors(where, whole, expected)
+    network.load_state_dict(whole)
+    network.eval()
+    return (fold_batch_norms(network) if fold else network), example
+
+
+def _lenet(size: Sizes) -> tuple[nn.Module, tuple[int, ...]]:
+    width, channels = size("conv1.weight", 0), size("conv1.weight", 1)
+    classes = size("linear.weight", 0)
+    network = LeNet(width, in_channels=channels, classes=classes, head="pooled")
+    return network, (channels, _DIGITS, _DIGITS)
+
+
+def _cifar_resnet(depth: int, size: Sizes, norm: bool) -> tuple[nn.Module, tuple[int, ...]]:
+    blocks = (depth - 2) // 6
+    hidden = [
+        size(f"layer{stage + 1}.{block}.conv1.weight", 0)
+        for stage in range(len(STAGE_WIDTHS))
+        for block in range(blocks)
+    ]
+    channels, classes = size("conv1.weight", 1), size("linear.weight", 0)
+    return CifarResNet(hidden, in_channels=channels, classes=classes, norm=norm), (channels, 32, 32)
+
+
+def _torchvision(name: str, size: Sizes) -> tuple[nn.Module, tuple[int, ...]]:
+    with torch.device("meta"):
+        parameters = models.get_model(name, weights=None).named_parameters()
+        last = [key for key, value in parameters if value.ndim >= 2][-1]
+    side = 299 if name == "inception_v3" else 224
+    return models.get_model(name, weights=None, num_classes=size(last, 0)), (3, side, side)

@@ -1,0 +1,69 @@
+"""Permute a network so that its weights become smooth: the whole of it in one call."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy import ndarray
+from torch import Tensor, nn
+
+from neumeta.permute.arrangement import Arrangement
+from neumeta.permute.cliques import Pinned
+from neumeta.permute.distances import Objective
+from neumeta.permute.orders import GroupResult, find_orders
+from neumeta.permute.solve import Solver, order_units
+from neumeta.permute.trace import trace_cliques
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """A permutation of a network, and what it gains.
+
+    Attributes:
+        arrangement: To apply, invert and save.
+        groups: One result per clique group.
+        pinned: What cannot move, with the reason.
+    """
+
+    arrangement: Arrangement
+    groups: tuple[GroupResult, ...]
+    pinned: tuple[Pinned, ...]
+
+
+def smooth(
+    network: nn.Module,
+    *examples: Tensor,
+    solver: Solver = "best",
+    seed: int = 0,
+    objective: Objective = "all",
+    normalise: bool = False,
+) -> Smoothing:
+    """Find smoothing orders for all clique groups of a network (Algorithm 1).
+
+    Parameters decide; buffers, such as running statistics, follow.
+
+    Args:
+        network: Any module, in evaluation mode; not changed.
+        *examples: Arguments of its forward, such as a batch of two images.
+        solver: See `order_units`.
+        seed: Of the solver. Each group draws from a generator of its own, so that its result
+            depends neither on the other groups nor on their order.
+        objective: See `group_distances`.
+        normalise: Likewise.
+
+    Returns:
+        The permutation: `smooth(...).arrangement.apply(network.state_dict())`.
+    """
+
+    def solve(distances: ndarray) -> ndarray:
+        return order_units(distances, solver, np.random.default_rng(seed))
+
+    cliques = trace_cliques(network, *examples)
+    arrangement, results = find_orders(
+        network.state_dict(),
+        cliques.groups,
+        solve,
+        objective=objective,
+        normalise=normalise,
+        silent=frozenset(name for name, _ in network.named_buffers()),
+    )
+    return Smoothing(arrangement, results, cliques.pinned)
