@@ -130,6 +130,11 @@ def mini_curve(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         points = [place(point) for point in sorted(curves[method.name], key=_width)]
         if not points:
             continue
+        if len(points) == 1:  # a line of one point is nothing to see
+            ((x, y),) = points
+            colour = f"var(--{method.colour})"
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"></circle>')
+            continue
         dash = " ".join(f"{length:g}" for length in method.dash)
         parts.append(
             f'<polyline fill="none" stroke="var(--{method.colour})" stroke-linejoin="round" '

@@ -69,3 +69,9 @@ def test_an_experiment_without_neumeta_and_no_experiment_at_all() -> None:
     check_summary(entry, "here")
     assert "digits-lenet" in render_overview([entry])
     assert "No experiment has a report yet." in render_overview([])
+
+
+def test_a_curve_of_one_width_is_a_dot(entry: dict[str, Any]) -> None:
+    alone = {"individual": entry["curves"]["individual"][:1], "neumeta": entry["curves"]["neumeta"]}
+    tags = Reader(render_overview([entry | {"curves": alone}])).tags
+    assert (tags.count("circle"), tags.count("polyline")) == (1, 1)
