@@ -44,6 +44,8 @@ from flows.sweep_shards import measure_shards
 # Stages side by side. Two trainings on two cores take longer than one after the other.
 STAGES_AT_ONCE = int(os.environ.get("NEUMETA_STAGES_AT_ONCE") or (os.cpu_count() or 1) // 4 or 1)
 
+INTERRUPTED = 130
+
 
 @flow(
     name="width-report",
@@ -280,7 +282,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("error: interrupted; the running stages were stopped", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     if state.is_completed():
         print(state.message)
         return 0
@@ -289,4 +291,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == INTERRUPTED:
+        # What Prefect has not sent by now, it would try to send to a server that is gone.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -95,6 +95,7 @@ def _sample(args: argparse.Namespace) -> None:
         check_suffix(path)
     morph = load(args.checkpoint)
     generator = torch.Generator().manual_seed(args.seed)
+    network = morph.sample(args.width, draws=args.draws, noise=args.noise, generator=generator)
     built = morph.header["train_widths"]
     if not min(built) <= args.width <= max(built):
         print(
@@ -102,7 +103,6 @@ def _sample(args: argparse.Namespace) -> None:
             "outside, where accuracy can be far lower: see the report",
             file=sys.stderr,
         )
-    network = morph.sample(args.width, draws=args.draws, noise=args.noise, generator=generator)
     origin = {
         "inr_sha256": sha256_of(args.checkpoint),
         "draws": args.draws,
