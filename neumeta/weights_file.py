@@ -1,7 +1,6 @@
 """Reading the weights of an ordinary network from a file of any origin; no code of it is run."""
 
 import io
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,18 +45,22 @@ def parse_weights(content: bytes, where: str) -> dict[str, Tensor]:
     Raises:
         UserError: If it is neither, or holds anything but tensors.
     """
+    value: Any
     try:
-        return load_safetensors(content)
+        value = load_safetensors(content)
     except SafetensorError:
-        pass
-    try:
-        value: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(
-            f"{where}: neither safetensors nor a PyTorch state dict of plain tensors"
-        ) from error
+        value = _state_dict(content, where)
     if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
         value = value["state_dict"]
     if not isinstance(value, Mapping) or not all(isinstance(v, Tensor) for v in value.values()):
         raise UserError(f"{where}: holds no state dict; expected names and tensors")
     return {str(name).removeprefix("module."): tensor for name, tensor in value.items()}
+
+
+def _state_dict(content: bytes, where: str) -> Any:
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # a file of any content; torch raises whatever it stumbles over
+        raise UserError(
+            f"{where}: neither safetensors nor a PyTorch state dict of plain tensors"
+        ) from error

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -37,8 +38,9 @@ def group_distances(
 ) -> Float[Tensor, "units units"]:
     """L1 distance between units, summed over the members of a group.
 
-    The length of a path through these distances is the sum of the members' total variations
-    along their shared axes: the objective of Algorithm 1, line 5.
+    Where every unit is one place and the group is all of its axes, the length of a path through
+    these distances is the sum of the members' total variations along their shared axes: the
+    objective of Algorithm 1, line 5. Units of several places, as after a flattening, count whole.
 
     Args:
         tensors: Parameters and buffers by name.
@@ -58,7 +60,8 @@ def group_distances(
     total = torch.zeros(len(group), len(group), dtype=torch.double)
     for member in members:
         rows = unit_rows(tensors[member.tensor], member)
-        scale = rows.abs().mean().item() if normalise else 1.0
+        # numpy adds in one order, whatever the number of threads.
+        scale = float(np.abs(rows.numpy()).mean()) if normalise else 1.0
         if scale > 0:
             total += torch.cdist(rows, rows, p=1) / scale
     return total

@@ -9,6 +9,7 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
+from neumeta.errors import UserError
 from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.bound import path_bound
 from neumeta.permute.cliques import Group
@@ -25,10 +26,10 @@ class GroupResult:
     Attributes:
         name: Of the group.
         channels: Number of units.
-        length_before: Length of the path through them in the given order: the total variation
-            along all axes that share it.
+        length_before: Length of the path through them in the given order; see `group_distances`.
         length_after: Likewise in the found order.
-        lower_bound: Proven: no order is shorter.
+        lower_bound: Proven up to rounding: no order is shorter. For a group of blocks, as they are
+            once the channels inside them have their orders.
         order: Unit `order[k]` comes to place k.
     """
 
@@ -78,8 +79,8 @@ def find_orders(
 ) -> tuple[Arrangement, tuple[GroupResult, ...]]:
     """Solve each clique group for its smoothing order (Algorithm 1).
 
-    L1 distance ignores the order along every other axis, so one pass over the groups is exact;
-    groups of blocks come last, because what lies inside a block has its own order by then.
+    L1 distance ignores the order along every other axis, so one pass over the groups of channels
+    is exact. Groups of blocks come last: what lies inside a block has its own order by then.
 
     Args:
         tensors: Parameters and buffers by name.
@@ -92,6 +93,9 @@ def find_orders(
 
     Returns:
         The arrangement, and one result per group.
+
+    Raises:
+        UserError: If weights are not finite.
     """
     orders: dict[str, tuple[int, ...]] = {}
     results = []
@@ -107,6 +111,8 @@ def find_orders(
             given = group_distances(
                 current, group, objective=objective, normalise=normalise, silent=silent
             )
+        if not bool(distances.isfinite().all()):
+            raise UserError(f"group {group.name!r}: its weights are not all finite numbers")
         order = torch.tensor(solve(given.numpy()).tolist())
         before = path_length(distances, torch.arange(len(group)))
         after = path_length(distances, order)

@@ -43,7 +43,7 @@ def _reduce(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str,
     return result if isinstance(value, torch.Tensor) else [result] * len(value)
 
 
-@rule("_softmax.default", "_log_softmax.default")
+@rule("_softmax.default", "_log_softmax.default", "_safe_softmax.default")
 def _softmax(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     return whole_last(tracker, args[0], [args[1] % len(args[0].shape)], "is normalised over")
 
@@ -195,11 +195,17 @@ def _addmm(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, 
     "_scaled_dot_product_attention_math.default",
 )
 def _attention(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    operation: Any = node.target
+    names = [argument.name for argument in operation._schema.arguments]
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
     query, key, value = args[:3]
     rank = len(query.shape)
+    if given.get("is_causal"):
+        reason = "is a place in a causal sequence"
+        query, key, value = (tracker.without(t, [rank - 2], reason) for t in (query, key, value))
     swapped = _swapped(key, rank)
     scores = _product(tracker, query, swapped, (*query.shape[:-1], key.shape[-2]))
-    mask = kwargs.get("attn_mask") or (args[3] if len(args) > 3 else None)
+    mask = given.get("attn_mask", given.get("attn_bias"))
     if isinstance(mask, Labels):
         scores = tied(tracker, scores, mask, "meets a fixed axis of a mask")
     result = _product(tracker, scores, value, (*query.shape[:-1], value.shape[-1]))

@@ -30,13 +30,15 @@ from neumeta.permute import rules_layers, rules_shape  # noqa: F401  (they fill 
 from neumeta.permute.cliques import Cliques, Group, Level, Member, Pinned
 from neumeta.permute.labels import Bundle, Labels, mix
 from neumeta.permute.tracker import Tracker, apply_rule
+from neumeta.permute.verify import split_by_truth
 
 
 def trace_cliques(network: nn.Module, *examples: Tensor) -> Cliques:
     """Find the clique groups of a network.
 
     Args:
-        network: In evaluation mode; its weights are not looked at.
+        network: In evaluation mode. Its weights do not decide; disturbed, they serve to see that
+            a shuffle of all groups keeps the function.
         *examples: Arguments of its forward, such as a batch of two images.
 
     Returns:
@@ -54,8 +56,11 @@ def trace_cliques(network: nn.Module, *examples: Tensor) -> Cliques:
         for name, value in (*network.named_parameters(), *network.named_buffers())
     }
     graph = _record(network, state, examples)
+    kept_in_files = network.state_dict().keys()  # other buffers cannot follow an order
     shapes = {
-        name: tuple(value.shape) for name, value in state.items() if value.is_floating_point()
+        name: tuple(value.shape)
+        for name, value in state.items()
+        if value.is_floating_point() and name in kept_in_files
     }
     tracker = Tracker("channel")
     channel = _follow(graph, state, shapes, tracker)
@@ -67,8 +72,10 @@ def trace_cliques(network: nn.Module, *examples: Tensor) -> Cliques:
         if group.members not in known and any(len(m.places[0]) > 1 for m in group.members)
     )
     others = _other_names(network)
-    groups = tuple(_under_all_names(group, others) for group in (*channel.groups, *blocks))
-    return Cliques(groups, channel.pinned)
+    groups = [_under_all_names(group, others) for group in (*channel.groups, *blocks)]
+    kept, broken = split_by_truth(network, examples, groups)
+    refused = (_refused(member, group.level) for group in broken for member in group.members)
+    return Cliques(tuple(kept), (*channel.pinned, *refused))
 
 
 def _record(
@@ -88,6 +95,14 @@ def _record(
     except Exception as error:  # whatever the network's own code raises
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(f"the network cannot be recorded on this example: {reason}") from error
+
+
+def _refused(member: Member, level: Level) -> Pinned:
+    """Say so of an axis; places are counted once, at the level of channels."""
+    if level == "block":
+        return Pinned(member.tensor, member.axis, 0, "the order of its blocks is not free")
+    places = sum(map(len, member.places))
+    return Pinned(member.tensor, member.axis, places, "its order is not free")
 
 
 def _other_names(network: nn.Module) -> dict[str, list[str]]:

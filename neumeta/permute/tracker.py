@@ -1,7 +1,7 @@
 """Labels on their way through a network, and the table of rules for its operations.
 
 An operation without a rule pins whatever reaches it, so that a network with unknown operations
-has fewer groups, with the reason, and never a wrong one.
+has fewer groups, with the reason. Groups are tried out in the end, see `verify`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -93,7 +93,10 @@ def apply_rule(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[s
         Labels, or a sequence of them, or None where the result is no tensor.
     """
     rule = _RULES.get(str(node.target), unknown)
-    return rule(tracker, node, args, kwargs)
+    try:
+        return rule(tracker, node, args, kwargs)
+    except (ValueError, IndexError, TypeError, KeyError):  # a form of it that the rule is not for
+        return unknown(tracker, node, args, kwargs)
 
 
 def shape_of(node: Node) -> tuple[int, ...]:

@@ -9,11 +9,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from neumeta.__main__ import main
+from neumeta.errors import UserError
 from neumeta.models.architectures import architectures, build_for
 from neumeta.models.cifar_resnet import CifarResNet
 from neumeta.models.lenet import LeNet
 from neumeta.permute.arrangement import Arrangement
 from neumeta.vision import models
+from neumeta.weights_file import parse_weights, read_weights
 
 
 def resnet() -> nn.Module:
@@ -127,6 +129,18 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     shown = capsys.readouterr()
     assert text in shown.err and shown.err.count("\n") == 1 and not shown.out
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"hello world\n", b"", b"\x80\x02}q\x00", b"PK\x03\x04 no"])
+def test_files_that_are_no_weights(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="neither safetensors nor"):
+        parse_weights(content, "here")
+
+
+def test_the_prefix_of_parallel_training_goes_from_both_formats(tmp_path: Path) -> None:
+    save_file({"module.w": torch.ones(1)}, tmp_path / "a.safetensors")
+    torch.save({"module.w": torch.ones(1)}, tmp_path / "a.pt")
+    assert all(list(read_weights(tmp_path / n)) == ["w"] for n in ("a.safetensors", "a.pt"))
 
 
 def test_code_in_a_file_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

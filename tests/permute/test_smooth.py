@@ -140,6 +140,13 @@ def test_a_group_that_misses_a_member_is_caught() -> None:
         assert_function_preserved(math.nan, 1e-5)
 
 
+def test_weights_that_are_no_numbers_are_one_line() -> None:
+    network = lenet()
+    network.state_dict()["conv2.weight"][0, 0, 0, 0] = math.nan
+    with pytest.raises(UserError, match="are not all finite numbers"):
+        smooth(network, IMAGES)
+
+
 def test_gap() -> None:
     def gap(after: float, bound: float) -> float:
         return GroupResult("g", 3, 9.0, after, bound, (0, 1, 2)).gap

@@ -324,6 +324,81 @@ def test_kinds_of_layers(name: str) -> None:
     assert cliques.pinned
 
 
+class Prompted(nn.Module):
+    """Learned tokens before those of the input, then attention that looks back, or all around."""
+
+    def __init__(self, causal: bool) -> None:
+        super().__init__()
+        self.causal = causal
+        self.prompt = nn.Parameter(torch.randn(4, 6))
+        self.embed, self.last = nn.Linear(2, 6), nn.Linear(6, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        tokens = torch.cat([self.prompt.expand(len(inputs), 4, 6), self.embed(inputs)], dim=1)
+        for _ in range(2):
+            tokens = tokens + F.scaled_dot_product_attention(
+                tokens, tokens, tokens, is_causal=self.causal
+            )
+        return self.last(tokens.mean(dim=1))
+
+
+@pytest.mark.parametrize(("causal", "sizes"), [(False, [4, 6]), (True, [6])])
+def test_a_sequence_has_an_order_where_attention_looks_back(causal: bool, sizes: list[int]) -> None:
+    assert sorted(map(len, check(Prompted(causal), torch.randn(2, 5, 2)).groups)) == sizes
+
+
+class Cut(nn.Module):
+    """What the rules get wrong: places of one unit that are used in several ways."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        sizes = {"flattened": (3, 2), "rolled": (3, 3), "padded": (3, 2), "repeated": (3, 2)}
+        self.first = nn.Conv1d(3, 3, 2, 1) if kind == "flattened" else nn.Linear(*sizes[kind])
+        after = {"flattened": 10, "rolled": 6, "padded": 10, "repeated": 2}
+        self.middle = nn.Linear(2, 5)
+        self.last = nn.Linear(after[kind], 4)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        x = self.first(inputs)
+        if self.kind == "flattened":
+            return self.last(torch.tanh(x).flatten(1)[:, 1:-1])
+        if self.kind == "rolled":
+            return self.last(torch.cat([x, torch.tanh(x)], dim=1).roll(1, 1))
+        if self.kind == "padded":
+            x = F.pad(x, (1, 1)).view(-1, 2, 2)
+            return self.last(torch.tanh(self.middle(x)).flatten(1))
+        return self.last(x + torch.tanh(x).repeat_interleave(2, 1)[:, :2])
+
+
+@pytest.mark.parametrize("kind", ["flattened", "rolled", "padded", "repeated"])
+def test_a_group_that_would_change_the_function_is_refused(kind: str) -> None:
+    shape = (3, 5) if kind == "flattened" else (3,)
+    check(Cut(kind), torch.randn(4, *shape))
+
+
+def test_a_refused_group_is_reported() -> None:
+    cliques = check(Cut("flattened"), torch.randn(4, 3, 5))
+    reasons = {p.reason for p in cliques.pinned if p.tensor == "first.weight" and p.axis == 0}
+    assert "its order is not free" in reasons
+
+
+def test_buffers_that_no_file_holds_stay() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(3, 5), nn.Linear(5, 2)
+            self.register_buffer("mask", torch.rand(5), persistent=False)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.last(torch.tanh(self.first(inputs) * self.mask))
+
+    cliques = check(Masked(), torch.randn(2, 3))
+    assert not cliques.groups
+    reasons = {p.reason for p in cliques.pinned if p.tensor == "first.bias"}
+    assert reasons == {"meets a fixed axis in mul"}
+
+
 def test_tensors_with_two_names_move_under_both() -> None:
     network = nn.Sequential(
         nn.Linear(3, 6), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.Linear(6, 2)
