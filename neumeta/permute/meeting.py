@@ -26,16 +26,11 @@ from neumeta.permute.tracker import Tracker, rule, shape_of, short_name, tensors
 def elementwise(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Tie operands place by place; also for one operand that keeps its shape."""
     shape, reason = shape_of(node), f"meets a fixed axis in {short_name(node)}"
-    result = Labels(shape)
-    operands = [stretched(value, shape) for value in tensors_in([*args, *kwargs.values()])]
-    for index, operand in enumerate(operands):
-        if index == 0:
-            result = operand
-            varying = varying_dims(tensors_in(args)[0], shape)
-        else:
-            own = varying_dims(tensors_in([*args, *kwargs.values()])[index], shape)
-            result = meet(tracker, result, varying, operand, own, reason)
-            varying = varying | own
+    result, varying = Labels(shape), set[int]()
+    for index, operand in enumerate(tensors_in([*args, *kwargs.values()])):
+        whole, own = stretched(operand, shape), varying_dims(operand, shape)
+        result = meet(tracker, result, varying, whole, own, reason) if index else whole
+        varying |= own
     return result
 
 

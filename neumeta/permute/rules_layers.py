@@ -79,8 +79,7 @@ def _layer_norm(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[
     result = whole_last(tracker, labels, list(dims), "is normalised over")
     for parameter in tensors_in(args[2:4]):
         result = tied(tracker, result, parameter, "normalises a fixed axis")
-    statistics = [Labels(tuple(item.shape)) for item in node.meta["val"][1:]]
-    return [result, *statistics]
+    return [result, *bare(node.meta["val"][1:])]
 
 
 @rule(
@@ -102,7 +101,7 @@ def _batch_norm(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[
     value = node.meta["val"]
     if isinstance(value, torch.Tensor):
         return result
-    return [result, *(Labels(tuple(item.shape)) for item in value[1:])]
+    return [result, *bare(value[1:])]
 
 
 @rule("native_group_norm.default")
@@ -116,7 +115,7 @@ def _group_norm(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[
         own = tracker.alone(parameter, 0, "normalises a fixed axis")
         ids = tracker.ledger.tie(ids, own, "normalises a fixed axis")
     result = Labels(labels.shape, (*labels.off([1]), *tidy((1,), ids)))
-    return [result, *(Labels(tuple(item.shape)) for item in node.meta["val"][1:])]
+    return [result, *bare(node.meta["val"][1:])]
 
 
 def _blocks(tracker: Tracker, ids: np.ndarray, groups: int) -> np.ndarray:
@@ -212,7 +211,7 @@ def _attention(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[s
     made = node.meta["val"]
     if isinstance(made, torch.Tensor):
         return result
-    return [result, *(bare(item) for item in made[1:])]
+    return [result, *bare(made[1:])]
 
 
 def _swapped(labels: Labels, rank: int) -> Labels:
