@@ -69,8 +69,10 @@ def _parser() -> OneLineParser:
     check.add_argument("--params", default="params.yaml", help="the parameter file")
     check.set_defaults(run=_check)
 
-    use = commands.add_parser("use", help="choose the experiments that `dvc repro` runs")
-    use.add_argument("names", nargs="+", metavar="EXPERIMENT")
+    use = commands.add_parser(
+        "use", help="choose the experiments and studies that `dvc repro` runs"
+    )
+    use.add_argument("names", nargs="+", metavar="NAME")
     use.add_argument("--params", default="params.yaml", help="the parameter file")
     use.set_defaults(run=_use)
     return parser
@@ -175,7 +177,9 @@ def _check(args: argparse.Namespace) -> None:
     from neumeta.params import load_params
 
     params = load_params(args.params)
-    print(f"{args.params}: good; dvc repro runs {', '.join(params.experiments)}")
+    print(
+        f"{args.params}: good; dvc repro runs {', '.join([*params.experiments, *params.studies])}"
+    )
 
 
 def _use(args: argparse.Namespace) -> None:

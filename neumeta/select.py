@@ -1,19 +1,20 @@
-"""Choose the experiments that `dvc repro` runs, by editing two lists of params.yaml."""
+"""Choose what `dvc repro` runs, by editing the lists of params.yaml."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from neumeta.errors import UserError
 from neumeta.files import atomic_write_text
-from neumeta.params import PARAMS_FILE, load_params, read_yaml
+from neumeta.params import LISTS, PARAMS_FILE, load_params, read_yaml
 
 
 def select_experiments(names: Sequence[str], path: str | Path = PARAMS_FILE) -> None:
-    """Set `experiments:` and `datasets:`; all other text of the file stays as it is.
+    """Set the lists of what runs; all other text of the file stays as it is.
 
     Args:
-        names: Defined experiments, in the order to list them.
+        names: Defined experiments and studies, in the order to list them.
         path: The parameter file; it is replaced only if the new text is valid.
 
     Raises:
@@ -21,25 +22,39 @@ def select_experiments(names: Sequence[str], path: str | Path = PARAMS_FILE) -> 
     """
     params = load_params(path)
     for name in names:
-        if name not in params.defined:
-            allowed = ", ".join(params.defined)
-            raise UserError(f"{path}: experiment {name!r} is not defined; allowed are {allowed}")
-    pairs = {name: params.defined[name].dataset for name in names}
-    datasets = sorted(set(pairs.values()))
-    lines = "".join(f"  {name}: {dataset}\n" for name, dataset in pairs.items())
+        if name not in params.runnable():
+            allowed = ", ".join(params.runnable())
+            kind = "network of studies" if name in params.networks else "experiment"
+            why = "has no INR to run" if name in params.networks else "is not defined"
+            raise UserError(f"{path}: {kind} {name!r} {why}; allowed are {allowed}")
+    chosen = params.selected(names).model_dump(mode="json")
     text = Path(path).read_text(encoding="utf-8")
-    text = _replace(text, "experiments", f"experiments:\n{lines}")
-    text = _replace(text, "datasets", f"datasets: [{', '.join(datasets)}]\n")
-    before = read_yaml(path)
-    expected = {**before, "experiments": pairs, "datasets": datasets}
+    for key in LISTS:
+        text = _replace(text, key, _block(key, chosen[key]))
+    expected = {**read_yaml(path), **chosen}
     draft = Path(path).with_name(f".{Path(path).name}.draft")
     try:
         atomic_write_text(draft, text)
         if read_yaml(draft) != expected:
-            raise UserError(f"{path}: cannot edit experiments and datasets; write them by hand")
+            raise UserError(f"{path}: cannot edit {', '.join(LISTS)}; write them by hand")
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _block(key: str, value: Any) -> str:
+    """Write one list: names in one line, a mapping in one line for each entry."""
+    if isinstance(value, list):
+        return f"{key}: [{', '.join(value)}]\n"
+    if not value:
+        return f"{key}: {{}}\n"
+    return f"{key}:\n" + "".join(f"  {name}: {_flow(entry)}\n" for name, entry in value.items())
+
+
+def _flow(entry: str | dict[str, str]) -> str:
+    if isinstance(entry, str):
+        return entry
+    return "{" + ", ".join(f"{key}: {value}" for key, value in entry.items()) + "}"
 
 
 def _replace(text: str, key: str, block: str) -> str:

@@ -4,6 +4,7 @@ from neumeta.params.ablate import AblateParams, AblateTable, row_params
 from neumeta.params.base import (
     FamilyParams,
     FetchParams,
+    NetworkSection,
     OptimiserParams,
     PermuteParams,
     Recipe,
@@ -39,9 +40,18 @@ from neumeta.params.peers import (
     TeachingParams,
 )
 from neumeta.params.reading import PARAMS_FILE, load_section, load_value, parse, read_yaml
+from neumeta.params.selection import LISTS, Selection
+from neumeta.params.study import (
+    OrdersParams,
+    OrderStrategy,
+    StudyInrParams,
+    StudyParams,
+    study_params,
+)
 
 __all__ = [
     "DEFAULT_DRAWS",
+    "LISTS",
     "PARAMS_FILE",
     "AblateParams",
     "AblateTable",
@@ -58,7 +68,10 @@ __all__ = [
     "InrOptimiserParams",
     "IntegralParams",
     "LossParams",
+    "NetworkSection",
     "OptimiserParams",
+    "OrderStrategy",
+    "OrdersParams",
     "PermuteParams",
     "Precision",
     "PrunedParams",
@@ -67,7 +80,10 @@ __all__ = [
     "ScoredSplit",
     "ScoringParams",
     "Section",
+    "Selection",
     "SlimmableParams",
+    "StudyInrParams",
+    "StudyParams",
     "SweepParams",
     "TeachingParams",
     "TrainParams",
@@ -79,4 +95,5 @@ __all__ = [
     "parse",
     "read_yaml",
     "row_params",
+    "study_params",
 ]

@@ -1,5 +1,6 @@
 """Schema of the section `ablate`, and what its rows change."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -91,10 +92,29 @@ def row_params(train: TrainParams, table: AblateTable, row: AblateRow) -> TrainP
     Raises:
         UserError: Naming table, row, key and what is allowed.
     """
-    changes = {**table.change_base, **row.change}
     where = f"ablate: table {table.name!r}, row {row.name!r}"
+    return changed_params(train, {**table.change_base, **row.change}, where, "ablate.seeds")
+
+
+def changed_params(
+    train: TrainParams, changes: Mapping[str, Any], where: str, seeds: str
+) -> TrainParams:
+    """Change a few keys of a section `train`.
+
+    Args:
+        train: The section.
+        changes: Dotted key of the section -> value.
+        where: The place of the changes, for errors.
+        seeds: The key that gives the seeds instead, for errors.
+
+    Returns:
+        The parameters with these changes.
+
+    Raises:
+        UserError: Naming the place, key and what is allowed.
+    """
     if "seeds" in changes:
-        raise UserError(f"{where}: seeds: not changed by rows; set ablate.seeds")
+        raise UserError(f"{where}: seeds: not changed here; set {seeds}")
     value = train.model_dump()
     for key, new in changes.items():
         *parents, last = key.split(".")

@@ -107,6 +107,14 @@ class FetchParams(Section):
         return self
 
 
+class NetworkSection(Section):
+    """A network without INRs: a dataset, a family, and where its weights come from."""
+
+    dataset: str
+    family: FamilyParams
+    fetch: FetchParams
+
+
 class PermuteParams(Section):
     """The search for the smoothing order of each clique group."""
 

@@ -1,20 +1,25 @@
 """Schema of a whole experiment and of the whole file."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from neumeta.errors import UserError
 from neumeta.params.ablate import AblateParams, row_params
-from neumeta.params.base import FamilyParams, FetchParams, PermuteParams
+from neumeta.params.base import NetworkSection, PermuteParams
 from neumeta.params.data import DataParams
 from neumeta.params.fields import NAME_PATTERN, Percent, Section, Width, as_tuple
 from neumeta.params.inr import SweepParams, TrainParams
 from neumeta.params.peers import BaselineParams
 from neumeta.params.reading import PARAMS_FILE, parse, read_yaml
+from neumeta.params.selection import LISTS, Selection, check_selection, selection
+from neumeta.params.study import OrdersParams, StudyParams, study_params
 
-RESERVED_NAMES = frozenset({"experiments", "datasets", "data", "summary", "index"})
+_FIXED = (*LISTS, "data", "orders")
+RESERVED_NAMES = frozenset({*_FIXED, "summary", "index"})
 
 
 class ReportParams(Section):
@@ -31,12 +36,9 @@ class ReportParams(Section):
     )
 
 
-class Experiment(Section):
+class Experiment(NetworkSection):
     """One experiment: a dataset, a family, and one section per stage."""
 
-    dataset: str
-    family: FamilyParams
-    fetch: FetchParams
     permute: PermuteParams
     train: TrainParams
     sweep: SweepParams
@@ -75,13 +77,33 @@ class Experiment(Section):
         return self
 
 
-class Params(Section):
+class Params(Selection):
     """The whole file."""
 
-    experiments: dict[str, str] = Field(description="what `dvc repro` runs: name -> dataset")
-    datasets: tuple[str, ...] = Field(description="the datasets those experiments read")
     data: dict[str, DataParams]
+    orders: OrdersParams
     defined: dict[str, Experiment] = Field(description="every experiment section of the file")
+    networks: dict[str, NetworkSection] = Field(description="every section without INRs")
+    defined_studies: dict[str, StudyParams] = Field(description="every study of the file")
+
+    def runnable(self) -> tuple[str, ...]:
+        """List what `neumeta use` takes.
+
+        Returns:
+            Names of experiments and studies.
+        """
+        return (*self.defined, *self.defined_studies)
+
+    def selected(self, names: Sequence[str]) -> Selection:
+        """Write the lists for experiments and studies of this file.
+
+        Args:
+            names: Of `runnable`.
+
+        Returns:
+            The lists.
+        """
+        return selection(names, {**self.networks, **self.defined}, self.defined_studies)
 
 
 def load_params(path: str | Path = PARAMS_FILE) -> Params:
@@ -97,46 +119,97 @@ def load_params(path: str | Path = PARAMS_FILE) -> Params:
         UserError: Naming file, section, key and what is allowed, on the first fault.
     """
     raw = read_yaml(path)
-    fixed = ("experiments", "datasets", "data")
-    if missing := [key for key in fixed if key not in raw]:
+    if missing := [key for key in _FIXED if key not in raw]:
         raise UserError(f"{path}: section {missing[0]!r} is missing")
-    for key in ("experiments", "data"):
+    for key in ("experiments", "data", "bases", "ordered", "studies"):
         if not isinstance(raw[key], dict):
             raise UserError(f"{path}: {key}: must be a mapping of names")
-    data = {name: parse(DataParams, s, path, f"data.{name}") for name, s in raw["data"].items()}
-    defined = {
-        name: parse(Experiment, section, path, name)
-        for name, section in raw.items()
-        if name not in fixed
+    sections: dict[type[Section], dict[str, Any]] = {
+        Experiment: {},
+        NetworkSection: {},
+        StudyParams: {},
     }
-    top = {"experiments": raw["experiments"], "datasets": as_tuple(raw["datasets"])}
-    params = parse(Params, {**top, "data": data, "defined": defined}, path, "")
+    for name, section in raw.items():
+        if name not in _FIXED:
+            kind = _kind(section)
+            sections[kind][name] = parse(kind, section, path, name)
+    data = {name: parse(DataParams, s, path, f"data.{name}") for name, s in raw["data"].items()}
+    top = {key: raw[key] for key in LISTS} | {"datasets": as_tuple(raw["datasets"])}
+    content = {
+        **top,
+        "data": data,
+        "orders": parse(OrdersParams, raw["orders"], path, "orders"),
+        "defined": sections[Experiment],
+        "networks": sections[NetworkSection],
+        "defined_studies": sections[StudyParams],
+    }
+    params = parse(Params, content, path, "")
     _check_names(params, path)
+    _check_studies(params, path)
+    check_selection(params, params.selected([*params.experiments, *params.studies]), path)
     return params
 
 
+def _kind(section: Any) -> type[Section]:
+    """Tell by its keys what a section describes; an experiment where they do not say."""
+    keys = set(section) if isinstance(section, dict) else set()
+    if keys & set(StudyParams.model_fields) - {"report"}:
+        return StudyParams
+    if keys and keys <= set(NetworkSection.model_fields):
+        return NetworkSection
+    return Experiment
+
+
 def _check_names(params: Params, path: str | Path) -> None:
-    for name in (*params.defined, *params.data):
+    sections = {**params.defined, **params.networks}
+    for name in (*sections, *params.defined_studies, *params.data):
         if name in RESERVED_NAMES:
             raise UserError(f"{path}: {name!r} is reserved; choose another name")
-    for name in params.defined:
+    for name in (*sections, *params.defined_studies):
         if not re.match(NAME_PATTERN, name):
             raise UserError(f"{path}: experiment {name!r}: use lower-case letters, digits and '-'")
-    for name, experiment in params.defined.items():
-        if experiment.dataset not in params.data:
+    for name, section in sections.items():
+        if section.dataset not in params.data:
             allowed = ", ".join(params.data)
             raise UserError(
-                f"{path}: {name}.dataset: no section data.{experiment.dataset}; allowed: {allowed}"
+                f"{path}: {name}.dataset: no section data.{section.dataset}; allowed: {allowed}"
             )
-    for name, dataset in params.experiments.items():
-        if name not in params.defined:
-            allowed = ", ".join(params.defined)
-            raise UserError(f"{path}: experiments: {name!r} is not defined; allowed: {allowed}")
-        expected = params.defined[name].dataset
-        if dataset != expected:
-            raise UserError(f"{path}: experiments.{name}: must be its dataset, {expected!r}")
-        if dataset not in params.datasets:
-            raise UserError(f"{path}: datasets: add {dataset!r}, which {name} reads")
+    for key, known in (("experiments", params.defined), ("studies", params.defined_studies)):
+        for name in getattr(params, key):
+            if name not in known:
+                allowed = ", ".join(known)
+                raise UserError(f"{path}: {key}: {name!r} is not defined; allowed: {allowed}")
     if unknown := sorted(set(params.datasets) - set(params.data)):
         allowed = ", ".join(params.data)
         raise UserError(f"{path}: datasets: {unknown[0]!r} is not defined; allowed: {allowed}")
+
+
+def _check_studies(params: Params, path: str | Path) -> None:
+    known = {**params.defined, **params.networks}
+    for name, study in params.defined_studies.items():
+        for network in study.networks:
+            if network not in known:
+                allowed = ", ".join(known)
+                raise UserError(
+                    f"{path}: {name}.networks: {network!r} is not defined; allowed: {allowed}"
+                )
+        inr = study.study
+        if inr.experiment not in params.defined:
+            allowed = ", ".join(params.defined)
+            raise UserError(
+                f"{path}: {name}.study.experiment: {inr.experiment!r} is not defined; "
+                f"allowed: {allowed}"
+            )
+        if inr.experiment not in study.networks:
+            raise UserError(f"{path}: {name}.networks: add {inr.experiment!r}, as in its study")
+        experiment = params.defined[inr.experiment]
+        try:
+            changed = study_params(experiment.train, inr)
+        except UserError as error:
+            raise UserError(f"{path}: {name}.{error}") from error
+        low, high = experiment.family.min_width, experiment.family.max_width
+        for width in (*inr.widths, *changed.widths.values(), *changed.probe_widths):
+            if not low <= width <= high:
+                raise UserError(
+                    f"{path}: {name}.study: width {width} is outside the family's {low}..{high}"
+                )

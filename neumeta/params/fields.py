@@ -39,13 +39,24 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse repeated values.
+
+    Args:
+        values: Of a list.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: If one is there twice.
+    """
     if repeated := [value for value in values if values.count(value) > 1]:
         raise ValueError(f"{repeated[0]} is there twice; each may stand there once")
     return values
 
 
-_List = (BeforeValidator(as_tuple), AfterValidator(_distinct), Field(min_length=1))
+_List = (BeforeValidator(as_tuple), AfterValidator(distinct), Field(min_length=1))
 Widths = Annotated[tuple[Width, ...], *_List]
 Seeds = Annotated[tuple[Seed, ...], *_List]
 Criteria = Annotated[tuple[Criterion, ...], *_List]
