@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from neumeta.params import DEFAULT_DRAWS
+from neumeta.permute.solvers import SOLVERS
 from neumeta.stages._main import OneLineParser, guarded
 
 
@@ -58,7 +59,7 @@ def _parser() -> OneLineParser:
     order.add_argument("--fold", action="store_true", help="fold BatchNorms first")
     order.add_argument(
         "--solver",
-        choices=("none", "random", "greedy", "2-opt", "search", "best"),
+        choices=SOLVERS,
         default="best",
         help="of the shortest path (default %(default)s)",
     )

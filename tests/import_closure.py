@@ -7,7 +7,8 @@ from neumeta.state_key import is_neutral
 
 ROOT = Path(__file__).parent.parent
 
-REPORT = "neumeta/report"
+# Each counts as one folder, because its templates belong to it.
+FOLDERS = ("neumeta/report", "neumeta/study_report")
 
 
 def imported_modules(path: Path) -> set[Path]:
@@ -46,9 +47,9 @@ def _is_docstring_only(path: Path) -> bool:
 def stage_deps(stage: str) -> list[str]:
     """The code that dvc.yaml must name for a stage.
 
-    The report package counts as one folder, because its templates belong to it; files without
-    any code, as most `__init__.py`, do not count.
+    Packages with templates count as one folder; files without any code, as most `__init__.py`,
+    do not count.
     """
     found = closure(ROOT / "neumeta" / "stages" / f"{stage}.py")
     files = {f for f in found if not is_neutral(ROOT / f) and not _is_docstring_only(ROOT / f)}
-    return sorted({REPORT if file.startswith(f"{REPORT}/") else file for file in files})
+    return sorted({next((f for f in FOLDERS if file.startswith(f"{f}/")), file) for file in files})

@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.import_closure import stage_deps
-from tests.stages.commands import STAGES, command_of, run_stage
+from tests.stages.commands import OF_EXPERIMENTS, STAGES, command_of, filled, run_stage
 from tests.toy import ROOT, toy_params, write_toy_params
 
 ALL = (*STAGES, "index")
@@ -27,23 +27,19 @@ def entry_of(stage: str) -> dict[str, Any]:
     return entry.get("do", entry)
 
 
-def filled(text: str) -> str:
-    return text.replace("${item}", "digits").replace("${key}", "digits-lenet")
-
-
-def named(entry: dict[str, Any], key: str) -> list[str]:
+def named(stage: str, key: str) -> list[str]:
     """Paths of one list of an entry; an item is a path or a mapping of a path to options."""
-    items = entry.get(key, [])
-    return [filled(item if isinstance(item, str) else next(iter(item))) for item in items]
+    items = entry_of(stage).get(key, [])
+    return [filled(stage, item if isinstance(item, str) else next(iter(item))) for item in items]
 
 
-def outs_of(entry: dict[str, Any]) -> list[str]:
-    return [path for key in ("outs", "metrics", "plots") for path in named(entry, key)]
+def outs_of(stage: str) -> list[str]:
+    return [path for key in ("outs", "metrics", "plots") for path in named(stage, key)]
 
 
 @pytest.mark.parametrize("stage", ALL)
 def test_code_dependencies_are_exactly_the_imports(stage: str) -> None:
-    code = [dep for dep in named(entry_of(stage), "deps") if dep.startswith("neumeta")]
+    code = [dep for dep in named(stage, "deps") if dep.startswith("neumeta")]
     assert sorted(code) == stage_deps(stage)
 
 
@@ -51,8 +47,12 @@ def test_every_stage_module_has_an_entry_and_a_section() -> None:
     graph = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     modules = {path.stem for path in (ROOT / "neumeta/stages").glob("[a-z]*.py")}
     assert set(graph["stages"]) == modules == set(ALL)
-    sections = set(toy_params()["digits-lenet"]) - {"dataset", "family"}
-    assert sections == modules - {"data", "index"}
+    params = toy_params()
+    experiment, study = set(params["digits-lenet"]), set(params["permutation-study"])
+    assert experiment - {"dataset", "family"} == set(OF_EXPERIMENTS) - {"data"}
+    # study_report reads the whole section of its study, whose part `report` is its own.
+    assert study == {"networks", "study", "report"}
+    assert {"data", "orders"} <= set(params)
 
 
 class FileSpy:
@@ -113,9 +113,8 @@ def test_main_reads_and_writes_exactly_what_is_declared(
 ) -> None:
     folder = tmp_path / "spied"
     shutil.copytree(finished, folder)
-    entry = entry_of(stage)
-    deps = [dep for dep in named(entry, "deps") if not dep.startswith("neumeta")]
-    outs = outs_of(entry)
+    deps = [dep for dep in named(stage, "deps") if not dep.startswith("neumeta")]
+    outs = outs_of(stage)
     for path in outs:
         shutil.rmtree(folder / path) if (folder / path).is_dir() else (folder / path).unlink()
     if stage == "ablate":  # without a table it needs nothing
@@ -135,16 +134,15 @@ def test_main_reads_and_writes_exactly_what_is_declared(
     assert {dep for dep in deps if not any(covers([dep], p) for p in read)} == set(), "not read"
     assert {path for path in written if not covers(outs, path)} == set(), "not declared"
     assert {out for out in outs if not (folder / out).exists()} == set(), "not written"
-    declared = {filled(param) for param in entry.get("params", [])}
+    declared = set(named(stage, "params"))
     assert spy.sections == declared, "params"
 
 
 @pytest.mark.parametrize("stage", ALL)
 def test_command_line_and_lists_name_the_same_paths(stage: str) -> None:
     words = {word for word in command_of(stage) if "/" in word}
-    entry = entry_of(stage)
-    deps = {dep for dep in named(entry, "deps") if not dep.startswith("neumeta")}
-    outs = set(outs_of(entry))
+    deps = {dep for dep in named(stage, "deps") if not dep.startswith("neumeta")}
+    outs = set(outs_of(stage))
     folder_outs = {w for w in words if any(out.startswith(f"{w}/") for out in outs)}
     assert words - folder_outs == deps | {out for out in outs if not covers([*folder_outs], out)}
 

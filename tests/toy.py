@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from neumeta.dataset import Dataset, SplitName, channel_statistics
 from neumeta.models.family import Family, make_family
+from neumeta.params import LISTS
 
 ROOT = Path(__file__).parent.parent
 LENET = {"name": "lenet", "head": "pooled", "base_width": 4, "min_width": 2, "max_width": 6}
@@ -51,8 +52,17 @@ def toy_family(**changes: Any) -> Family:
 def toy_params() -> dict[str, Any]:
     """params.yaml with the digits experiment shrunk; the sections and keys are the real ones."""
     params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    kept = {key: params[key] for key in ("experiments", "datasets", "data", "digits-lenet")}
-    kept["experiments"], kept["datasets"] = {"digits-lenet": "digits"}, ["digits"]
+    sections = (*LISTS, "data", "orders", "digits-lenet", "permutation-study")
+    kept = {key: params[key] for key in sections}
+    digits = {"digits-lenet": "digits"}
+    kept |= {"experiments": digits, "datasets": ["digits"], "bases": digits, "ordered": digits}
+    inputs = {"dataset": "digits", "experiment": "digits-lenet"}
+    kept["studies"] = {"permutation-study": inputs}
+    kept["orders"]["seeds"] = [0, 1]
+    study = kept["permutation-study"]
+    study["networks"] = ["digits-lenet"]
+    study["study"] |= {"experiment": "digits-lenet", "widths": [2, 4], "seeds": [0, 1]}
+    study["study"]["change"] = {"task.steps": 20}
     toy = kept["digits-lenet"]
     toy["family"] = dict(LENET)
     toy["fetch"]["recipe"] = dict(RECIPE, epochs=12)

@@ -46,7 +46,8 @@ def selection(
         The lists.
     """
     experiments = {name: networks[name].dataset for name in names if name not in studies}
-    ordered, inputs = {}, {}
+    ordered: dict[str, str] = {}
+    inputs: dict[str, StudyInputs] = {}
     for name in names:
         if name in studies:
             ordered |= {network: networks[network].dataset for network in studies[name].networks}
@@ -80,18 +81,18 @@ def check_selection(chosen: Selection, expected: Selection, path: object) -> Non
             raise UserError(f"{path}: experiments.{name}: must be its dataset, {right!r}")
     for name, inputs in chosen.studies.items():
         if inputs != expected.studies[name]:
-            right = expected.studies[name].model_dump()
-            raise UserError(f"{path}: studies.{name}: must be {right}")
+            wanted = expected.studies[name].model_dump()
+            raise UserError(f"{path}: studies.{name}: must be {wanted}")
     for dataset in expected.datasets:
         if dataset not in chosen.datasets:
             reader = next(name for name, read in expected.bases.items() if read == dataset)
             raise UserError(f"{path}: datasets: add {dataset!r}, which {reader} reads")
     for key in ("bases", "ordered"):
-        own, wanted = getattr(chosen, key), getattr(expected, key)
-        for name, dataset in wanted.items():
+        own, needed = getattr(chosen, key), getattr(expected, key)
+        for name, dataset in needed.items():
             if own.get(name) != dataset:
                 raise UserError(
                     f"{path}: {key}: add '{name}: {dataset}', which `neumeta use` does by itself"
                 )
-        if more := [name for name in own if name not in wanted]:
+        if more := [name for name in own if name not in needed]:
             raise UserError(f"{path}: {key}: nothing that is run needs {more[0]!r}; take it out")

@@ -13,7 +13,7 @@ from neumeta.files import atomic_write_bytes, check_writable, sha256_of, write_j
 from neumeta.models.architectures import build_for
 from neumeta.permute.function import assert_function_preserved, function_change
 from neumeta.permute.smooth import smooth
-from neumeta.permute.solve import Solver
+from neumeta.permute.solvers import Solver
 from neumeta.permute.variation import total_variation
 from neumeta.weights_file import read_weights
 

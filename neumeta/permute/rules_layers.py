@@ -108,7 +108,7 @@ def _batch_norm(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[
 def _group_norm(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     labels, weight, bias, groups = args[0], args[1], args[2], args[6]
     ids = _blocks(tracker, tracker.alone(labels, 1, "is normalised by group"), groups)
-    if tracker.level == "channel":
+    if tracker.level == "channel" and ids.shape[1] > 1:
         tracker.mark(ids)
     ids = ids.reshape(-1)
     for parameter in tensors_in([weight, bias]):

@@ -10,7 +10,8 @@ from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.cliques import Pinned
 from neumeta.permute.distances import Objective
 from neumeta.permute.orders import GroupResult, find_orders
-from neumeta.permute.solve import Solver, order_units
+from neumeta.permute.solve import order_units
+from neumeta.permute.solvers import Solver
 from neumeta.permute.trace import trace_cliques
 
 

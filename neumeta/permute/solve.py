@@ -1,7 +1,7 @@
 """Solvers of the shortest path through all units: from doing nothing to the best we know."""
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,14 +20,13 @@ from neumeta.permute.path import (
     tour_of,
     with_free_city,
 )
-
-Solver = Literal["none", "random", "greedy", "2-opt", "search", "best"]
-SOLVERS: tuple[Solver, ...] = get_args(Solver)
+from neumeta.permute.rows import descend_by_rows
+from neumeta.permute.solvers import Solver
 
 _ROUNDS = 20  # of PyVRP's search: more gain less than the kicks that follow
 _KICKS = 50
 _LARGEST_KICKED = 128  # units; beyond, a kick costs more time than it gains
-_LARGEST_DESCENDED = 1024  # likewise for a move: it looks at all pairs
+_LARGEST_DESCENDED = 1024  # likewise for a move that looks at all pairs; beyond, moves by rows
 _RESOLUTION = 2**40  # of whole numbers that stand for the longest distance
 
 
@@ -40,7 +39,8 @@ def order_units(
         distances: Symmetric, non-negative, zero diagonal.
         solver: `none` keeps the order; `random` draws one; `greedy` is the best of the nearest
             neighbour paths from every start; `2-opt` improves that by reversals; `search` by
-            reversals, moved segments and kicks; `best` starts from PyVRP's routes as well.
+            reversals, moved segments and kicks; `best` starts from PyVRP's routes as well. Beyond
+            1,024 units all of them stop at reversals.
         generator: Source of randomness.
 
     Returns:
@@ -62,10 +62,15 @@ def _greedy(distances: ndarray, generator: np.random.Generator) -> ndarray:
 
 def _two_opt(distances: ndarray, generator: np.random.Generator) -> ndarray:
     padded = with_free_city(distances)
-    return as_path(descend(greedy_tour(padded), padded, segments=False))
+    tour = greedy_tour(padded)
+    if len(distances) > _LARGEST_DESCENDED:
+        return as_path(descend_by_rows(tour, padded))
+    return as_path(descend(tour, padded, segments=False))
 
 
 def _search(distances: ndarray, generator: np.random.Generator) -> ndarray:
+    if len(distances) > _LARGEST_DESCENDED:
+        return _shortest_descended(distances, [])
     return shortest_path(distances, perturbations=_KICKS, generator=generator)
 
 
@@ -73,14 +78,23 @@ def _best(distances: ndarray, generator: np.random.Generator) -> ndarray:
     """A few starts, the descent of each (of large problems only the shortest), then kicks."""
     count, padded = len(distances), with_free_city(distances)
     routed = tour_of(_routed(distances, int(generator.integers(2**31))))
+    if count > _LARGEST_DESCENDED:
+        return _shortest_descended(distances, [routed])
     starts = sorted(
         (np.arange(count + 1), greedy_tour(padded), routed), key=lambda t: tour_length(t, padded)
     )
     if count > _LARGEST_KICKED:
-        return as_path(descend(starts[0], padded) if count <= _LARGEST_DESCENDED else starts[0])
+        return as_path(descend(starts[0], padded))
     tours = [descend(tour, padded) for tour in starts]
     tour = min(tours, key=lambda t: tour_length(t, padded))
     return as_path(kicked(tour, padded, _KICKS, generator))
+
+
+def _shortest_descended(distances: ndarray, tours: list[ndarray]) -> ndarray:
+    """For very many units: the shortest of the given order, a greedy one and others, then 2-opt."""
+    padded = with_free_city(distances)
+    starts = [np.arange(len(padded)), greedy_tour(padded), *tours]
+    return as_path(descend_by_rows(min(starts, key=lambda t: tour_length(t, padded)), padded))
 
 
 def _routed(distances: ndarray, seed: int) -> ndarray:

@@ -13,7 +13,8 @@ from neumeta.models.architectures import build_for
 from neumeta.permute.bound import path_bound
 from neumeta.permute.distances import group_distances
 from neumeta.permute.orders import BOUND_ROUNDS
-from neumeta.permute.solve import SOLVERS, order_units
+from neumeta.permute.solve import order_units
+from neumeta.permute.solvers import SOLVERS
 from neumeta.permute.trace import trace_cliques
 from neumeta.vision import models
 from neumeta.weights_file import read_weights

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from neumeta.permute.solve import SOLVERS
+from neumeta.permute.solvers import SOLVERS
 from tests.benchmarks import ours, reference
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.case import TINY, make_case

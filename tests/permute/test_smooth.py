@@ -16,7 +16,8 @@ from neumeta.permute.distances import group_distances, path_length
 from neumeta.permute.function import assert_function_preserved, function_change
 from neumeta.permute.orders import GroupResult, find_orders
 from neumeta.permute.smooth import smooth
-from neumeta.permute.solve import SOLVERS, Solver, order_units
+from neumeta.permute.solve import order_units
+from neumeta.permute.solvers import SOLVERS, Solver
 from neumeta.permute.trace import trace_cliques
 from neumeta.permute.variation import total_variation, variation_along
 

@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy import ndarray
 
+from neumeta.permute import solve
 from neumeta.permute.bound import path_bound
-from neumeta.permute.solve import SOLVERS, Solver, order_units
+from neumeta.permute.path import descend, tour_length, with_free_city
+from neumeta.permute.rows import descend_by_rows
+from neumeta.permute.solve import order_units
+from neumeta.permute.solvers import SOLVERS, Solver
 
 
 def distances_of(points: ndarray) -> ndarray:
@@ -77,6 +81,33 @@ def test_clouds_are_solved_within_a_proven_gap(count: int, largest_gap: float) -
     bound = path_bound(distances, found, rounds=300)
     assert 0 <= found / bound - 1 < largest_gap
     assert found < length(distances, solved(distances, "greedy"))
+
+
+@given(st.integers(3, 40), st.integers(0, 300))
+def test_descent_by_rows_ends_where_no_reversal_helps(count: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    padded = with_free_city(distances_of(generator.normal(size=(count, 3)).round(1)))
+    start = generator.permutation(count + 1)
+    tour = descend_by_rows(start, padded)
+    assert sorted(tour) == list(range(count + 1))
+    assert tour_length(tour, padded) <= tour_length(start, padded) + 1e-9
+    # The other 2-opt looks at all pairs of places at once, and finds nothing left to do.
+    again = descend(tour, padded, segments=False)
+    assert tour_length(again, padded) == pytest.approx(tour_length(tour, padded))
+
+
+def test_very_many_units_take_the_way_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is lowered, so that 60 units count as very many."""
+    distances = distances_of(np.random.default_rng(1).normal(size=(60, 10)))
+    usual = {solver: length(distances, solved(distances, solver)) for solver in SOLVERS}
+    monkeypatch.setattr(solve, "_LARGEST_DESCENDED", 20)
+    monkeypatch.setattr(solve, "descend", None)  # its moves look at all pairs: not to be called
+    monkeypatch.setattr(solve, "shortest_path", None)
+    found = {solver: length(distances, solved(distances, solver)) for solver in SOLVERS}
+    for solver in SOLVERS[:3]:
+        assert found[solver] == usual[solver]
+    for solver in SOLVERS[3:]:
+        assert usual["best"] <= found[solver] < usual["greedy"]
 
 
 def test_units_that_are_all_alike() -> None:

@@ -267,6 +267,18 @@ SMALL: dict[str, tuple[Any, list[nn.Module], tuple[int, ...], dict[int, int] | N
         (3, 5, 5),
         None,
     ),
+    "group norm of single channels": (
+        image,
+        [conv(3, 6), nn.GroupNorm(6, 6), conv(6, 2)],
+        (3, 5, 5),
+        {6: 1},
+    ),
+    "group norm of all channels": (
+        image,
+        [conv(3, 6), nn.GroupNorm(1, 6), conv(6, 2)],
+        (3, 5, 5),
+        {6: 1},
+    ),
     "local response": (image, [conv(3, 6), nn.LocalResponseNorm(3), conv(6, 2)], (3, 5, 5), None),
     "pixel shuffle": (image, [conv(3, 8), nn.PixelShuffle(2), conv(2, 3)], (3, 4, 4), None),
     "pixel unshuffle": (image, [conv(3, 4), nn.PixelUnshuffle(2), conv(16, 3)], (3, 4, 4), None),

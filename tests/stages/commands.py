@@ -7,16 +7,25 @@ from ruamel.yaml import YAML
 
 from tests.toy import ROOT
 
-STAGES = ("data", "fetch", "permute", "train", "sweep", "baselines", "ablate", "report")
+OF_EXPERIMENTS = ("data", "fetch", "permute", "train", "sweep", "baselines", "ablate", "report")
+OF_STUDIES = ("study", "study_report")
+STAGES = (*OF_EXPERIMENTS, "orders", *OF_STUDIES)
+
+
+def filled(stage: str, text: str) -> str:
+    """Text of dvc.yaml for the digits experiment, or for the toy study."""
+    key = "permutation-study" if stage in OF_STUDIES else "digits-lenet"
+    values = {"key": key, "item": "digits", "item.dataset": "digits"}
+    for name, value in {**values, "item.experiment": "digits-lenet"}.items():
+        text = text.replace(f"${{{name}}}", value)
+    return text
 
 
 def command_of(stage: str) -> list[str]:
-    """The flags of a stage as dvc.yaml gives them, for the digits experiment."""
+    """The flags of a stage as dvc.yaml gives them, filled."""
     entries = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     entry = entries["stages"][stage]
-    text = entry.get("do", entry)["cmd"]
-    text = text.replace("${item}", "digits").replace("${key}", "digits-lenet")
-    words = shlex.split(text)
+    words = shlex.split(filled(stage, entry.get("do", entry)["cmd"]))
     assert words[:3] == ["python", "-m", f"neumeta.stages.{stage}"]
     return words[3:]
 

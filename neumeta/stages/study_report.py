@@ -1,0 +1,55 @@
+"""Stage study_report: turn the orders and INRs of one study into its report."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from neumeta.errors import UserError
+from neumeta.files import atomic_write_text
+from neumeta.params import StudyParams, load_section
+from neumeta.report.reading import read_run
+from neumeta.stages._main import flags, git_revision, guarded, stage_parser
+from neumeta.study_report import StudyFacts, build_study_report
+from neumeta.study_report.reading import read_inrs, read_orders
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage.
+
+    Args:
+        argv: Flags, or None for those of the process.
+
+    Returns:
+        The exit status.
+    """
+    names = ("--study", "--orders", "--inrs", "--record", "--out", "--summary")
+    args = flags(argv, stage_parser("study_report", *names))
+
+    def body() -> None:
+        section = load_section(StudyParams, args.study)
+        folder = Path(args.orders)
+        runs = []
+        for name in section.networks:
+            if not (folder / f"{name}.json").is_file():
+                raise UserError(f"{folder}: lacks {name}.json; run `dvc repro orders@{name}`")
+            run = read_run(folder / f"{name}.run.json")
+            runs.append(replace(run, stage=f"{run.stage}, {name}"))
+        facts = StudyFacts(
+            study=args.study,
+            networks=[read_orders(folder / f"{name}.json") for name in section.networks],
+            inrs=read_inrs(args.inrs),
+            params=section.model_dump(mode="json"),
+            runs=[*runs, read_run(args.record)],
+            revision=git_revision(),
+        )
+        report = build_study_report(facts)
+        for name, text in report.files.items():
+            atomic_write_text(Path(args.out) / name, text)
+        atomic_write_text(args.summary, report.summary)
+
+    return guarded("study_report", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
