@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from neumeta.dataset import Dataset, SplitName, channel_statistics
 from neumeta.models.family import Family, make_family
+from neumeta.models.parameters import parameters_of
 from neumeta.params import LISTS
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +48,17 @@ def toy_dataset(sizes: tuple[int, int, int] = (96, 32, 48), classes: int = 3) ->
 def toy_family(**changes: Any) -> Family:
     """A LeNet family of base width 4 on the toy data."""
     return make_family({**LENET, **changes}, toy_dataset().input_spec())
+
+
+def trained_toy(steps: int = 60) -> dict[str, torch.Tensor]:
+    """A base network of the toy family that has learnt the toy data."""
+    network, train = toy_family().initialised(4, seed=0), toy_dataset().split("train")
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(network(train.inputs), train.targets).backward()
+        optimiser.step()
+    return parameters_of(network)
 
 
 def toy_params() -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from ruamel.yaml import YAML
 
 from neumeta.ablation_parts import ABLATION_COLUMNS
@@ -21,7 +20,6 @@ from neumeta.evaluate import evaluate
 from neumeta.inr.generator import count_inr_params
 from neumeta.inr.problem import Problem, make_problem
 from neumeta.inr.train import Trainer
-from neumeta.models.parameters import parameters_of
 from neumeta.morph import MorphableNetwork
 from neumeta.network_file import read_network
 from neumeta.params import (
@@ -36,7 +34,7 @@ from neumeta.report.reading import ABLATION_COLUMNS as READ_COLUMNS
 from neumeta.report.reading import read_ablations
 from neumeta.stages import ablate
 from neumeta.tasks import task_named
-from tests.toy import toy_dataset, toy_family, toy_params, write_toy_params
+from tests.toy import toy_dataset, toy_family, toy_params, trained_toy, write_toy_params
 
 FLAGS = [
     *("--experiment", "digits-lenet"),
@@ -105,14 +103,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inputs")
     dataset, family = toy_dataset(), toy_family()
     write_dataset(folder / "toy.safetensors", dataset)
-    network, train = family.initialised(4, seed=0), dataset.split("train")
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
-    for _ in range(60):
-        optimiser.zero_grad()
-        F.cross_entropy(network(train.inputs), train.targets).backward()
-        optimiser.step()
     header = {"kind": "network", "width": 4, **family.header()}
-    write_checkpoint(folder / "permuted.safetensors", parameters_of(network), header)
+    write_checkpoint(folder / "permuted.safetensors", trained_toy(), header)
     return folder
 
 
