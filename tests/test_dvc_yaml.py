@@ -175,7 +175,7 @@ def test_dvc_reruns_exactly_what_a_change_can_reach(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     skip = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "neumeta", folder / "neumeta", ignore=skip)
-    for name in ("dvc.yaml", ".dvcignore"):
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     params = toy_params()
     write_toy_params(folder, params)
@@ -192,10 +192,17 @@ def test_dvc_reruns_exactly_what_a_change_can_reach(tmp_path: Path) -> None:
 
     params["digits-lenet"]["train"]["task"]["lr"] *= 0.9
     write_toy_params(folder, params)
-    assert stages_run(dvc(folder, "repro")) == {"train", "sweep", "ablate", "report", "index"}
+    again = {"train", "sweep", "ablate", "study", "report", "study_report", "index"}
+    assert stages_run(dvc(folder, "repro")) == again
 
     params["digits-lenet"]["baselines"]["individual"]["seeds"] = [3]
     params["digits-lenet"]["train"]["task"]["lr"] /= 0.9
     write_toy_params(folder, params)
     back = stages_run(dvc(folder, "repro"))
-    assert back == {"baselines", "report", "index"}, "the run cache must restore a known training"
+    again = {"baselines", "report", "study_report", "index"}
+    assert back == again, "the run cache must restore a known training"
+    # What a fresh clone holds is enough to see that the lock matches the code.
+    shutil.rmtree(folder / ".dvc/cache")
+    for path in ("data/datasets", "data/experiments", "data/orders", "data/studies"):
+        shutil.rmtree(folder / path)
+    assert stages_run(dvc(folder, "repro", "--dry", "--allow-missing")) == set()

@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from neumeta.errors import UserError
-from neumeta.params import Experiment, TrainParams, load_params, load_section, read_yaml
+from neumeta.params import (
+    Experiment,
+    StudyParams,
+    TrainParams,
+    load_params,
+    load_section,
+    read_yaml,
+)
 from neumeta.select import select_experiments
 from tests.toy import COARSE, RECIPE, ROOT, coarse_train, toy_params, write_toy_params
 
@@ -104,6 +111,50 @@ FAULTS = [
     ("experiments", {"digits-lenet": "mnist"}, ["experiments.digits-lenet", "'digits'"]),
     ("datasets", [], ["datasets", "add 'digits'"]),
     ("Typo", {}, ["Typo.dataset", "is missing"]),
+    ("bases", {}, ["bases: add 'digits-lenet: digits'", "neumeta use"]),
+    ("bases.more", "digits", ["bases", "needs 'more'"]),
+    ("ordered", {}, ["ordered: add 'digits-lenet: digits'"]),
+    ("ordered", [], ["ordered", "must be a mapping"]),
+    ("studies", {"nope": {}}, ["studies.nope.dataset", "is missing"]),
+    (
+        "studies",
+        {"nope": {"dataset": "digits", "experiment": "digits-lenet"}},
+        ["studies", "'nope' is not defined", "permutation-study"],
+    ),
+    (
+        "studies.permutation-study.dataset",
+        "mnist",
+        ["studies.permutation-study: must be {'dataset': 'digits'"],
+    ),
+    ("orders.seeds", [0, 0], ["orders.seeds", "0 is there twice"]),
+    (
+        "permutation-study.networks",
+        ["digits-lenet", "nope"],
+        ["permutation-study.networks", "'nope' is not defined", "digits-lenet"],
+    ),
+    (
+        "permutation-study.study.experiment",
+        "nope",
+        ["permutation-study.study.experiment", "'nope' is not defined"],
+    ),
+    (
+        "permutation-study.study.change",
+        {"task.step": 3},
+        ["permutation-study.study.change: task.step", "unknown key 'step'", "batch_size"],
+    ),
+    (
+        "permutation-study.study.change",
+        {"seeds": [3]},
+        ["permutation-study.study.change: seeds", "set study.seeds"],
+    ),
+    ("permutation-study.study.widths", [7], ["permutation-study.study: width 7", "2..6"]),
+    ("permutation-study.study.widht", [4], ["study.widht", "unknown key", "widths"]),
+    (
+        "permutation-study.report.published",
+        {"best": {"variation": 1.0, "accuracy": 2.0}},
+        ["permutation-study.report.published", "'layer-2-opt' or 'ours'"],
+    ),
+    ("lonely", {"dataset": "digits"}, ["lonely.family", "is missing"]),
 ]
 
 
@@ -141,7 +192,30 @@ def test_bad_files(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_selecting_experiments_changes_two_lists_and_no_comment(tmp_path: Path) -> None:
+def test_selecting_a_study_lists_all_that_it_needs(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    original = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(original, encoding="utf-8")
+    select_experiments(["permutation-study"], path)
+    params = load_params(path)
+    study = params.defined_studies["permutation-study"]
+    assert params.experiments == {}
+    assert tuple(params.ordered) == study.networks
+    assert set(params.bases) == set(study.networks)
+    assert params.datasets == ("cifar10-folder", "digits", "mnist")
+    inputs = params.studies["permutation-study"]
+    assert (inputs.dataset, inputs.experiment) == ("cifar10-folder", "cifar10-resnet20")
+    select_experiments(["digits-lenet", "permutation-study"], path)
+    both = load_params(path)
+    assert set(both.bases) == {"digits-lenet", *study.networks}
+    assert set(both.ordered) == set(study.networks)
+    with pytest.raises(UserError, match="'cifar10-lenet' has no INR to run"):
+        select_experiments(["cifar10-lenet"], path)
+    select_experiments(["digits-lenet"], path)
+    assert path.read_text(encoding="utf-8") == original
+
+
+def test_selecting_experiments_changes_the_lists_and_no_comment(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     original = (ROOT / "params.yaml").read_text(encoding="utf-8")
     path.write_text(original, encoding="utf-8")
@@ -172,3 +246,4 @@ def test_every_field_of_the_schema_is_in_the_real_file() -> None:
     raw = read_yaml(ROOT / "params.yaml")
     for name in ("digits-lenet", "mnist-lenet"):
         check(Experiment, raw[name], name)
+    check(StudyParams, raw["permutation-study"], "permutation-study")

@@ -66,8 +66,8 @@ def toy_params() -> dict[str, Any]:
     params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     sections = (*LISTS, "data", "orders", "digits-lenet", "permutation-study")
     kept = {key: params[key] for key in sections}
-    digits = {"digits-lenet": "digits"}
-    kept |= {"experiments": digits, "datasets": ["digits"], "bases": digits, "ordered": digits}
+    kept["datasets"] = ["digits"]
+    kept |= {key: {"digits-lenet": "digits"} for key in ("experiments", "bases", "ordered")}
     inputs = {"dataset": "digits", "experiment": "digits-lenet"}
     kept["studies"] = {"permutation-study": inputs}
     kept["orders"]["seeds"] = [0, 1]

@@ -148,8 +148,8 @@ def _published_variation(facts: StudyFacts) -> str:
     missing = ours - original * after / before
     if missing > main.left():
         text += (
-            f" No order brings more: the paths of our order could be shorter by "
-            f"{decimal(main.left())} at most, and the published share is {decimal(missing)} away."
+            f" In any order its paths could be shorter by {decimal(main.left())} "
+            f"at most; {decimal(missing)} are missing to the published share."
         )
     return text
 

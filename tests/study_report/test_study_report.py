@@ -1,0 +1,178 @@
+"""The report of a study: its numbers are those of the stages, its sentences hold."""
+
+import csv
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from neumeta.errors import UserError
+from neumeta.report import Report, check_summary, render_overview
+from neumeta.report.wording import SPACE
+from neumeta.study_report import StudyFacts, build_study_report
+from neumeta.study_report.facts import Spread
+from neumeta.study_report.findings import findings, headline, key_figures
+from neumeta.study_report.labels import LABELS
+from neumeta.study_report.reading import read_inrs, read_orders
+from tests.study_report.samples import facts, orders_json, study_json
+
+
+@pytest.fixture
+def some(tmp_path: Path) -> StudyFacts:
+    return facts(tmp_path)
+
+
+@pytest.fixture
+def report(some: StudyFacts) -> Report:
+    return build_study_report(some)
+
+
+def plain(text: str) -> str:
+    return text.replace(SPACE, " ")
+
+
+def test_statistics_are_means_and_gaps_against_the_bound(some: StudyFacts) -> None:
+    main = some.main
+    assert main.name == "cifar10-resnet20"
+    # 3 x 20,000 in paths, 20,000 elsewhere: 0.9 of the paths are 74,000 of 80,000.
+    assert main.relative("ours").mean == pytest.approx(74000 / 80000)
+    assert main.relative("ours").std == pytest.approx(0)
+    assert main.relative("random").std > 0
+    assert main.gap("ours") == pytest.approx(0.9 / 0.895 - 1)
+    assert main.left() == pytest.approx(60000 * 0.005)
+    assert main.groups[0].gap("original") == pytest.approx(1 / 0.895 - 1)
+    assert some.inrs.accuracy("ours", 64) == pytest.approx(Spread(0.907, 0.001, 3))
+    assert some.inrs.widths == (16, 32, 64)
+    assert (some.inrs.seen(16), some.inrs.seen(32)) == (False, True)
+    assert "60 task steps of batch 32" in plain(some.inrs.budget)
+
+
+def test_sentences_say_what_was_measured(some: StudyFacts) -> None:
+    text = plain(headline(some))
+    assert "On all 2 networks" in text and "changes by −7.5 %." in text
+    assert "within 0.56 % of the shortest in every network" in text
+    assert "reach 90.70 ± 0.10 % at h = 64 and 86.70 ± 0.10 % at h = 16" in text
+    told = plain(" ".join(findings(some)))
+    assert "The supplement reports −21.6 %" in told
+    assert "it is −7.5 % (80 000.00 to 74 000.00)" in told
+    # 80,000 x 45,576.02 / 58,141.80 = 62,710.17, where 300 of 74,000 are left to gain.
+    assert "could be shorter by 300.00 at most; 11 289.84 are missing" in told
+    assert "0.60 points above those from the original" in told
+    assert "in the supplement they are 0.25 points above them" in told
+    assert "layer-wise 2-opt at h = 64 (90.90 ± 0.10 %, ours 90.70 ± 0.10 %)" in told
+    assert "Dead generators" not in told
+    assert [plain(figure.value) for figure in key_figures(some)] == [
+        "−7.5 %",
+        "0.56 %",
+        "0.56 %",
+        "90.70 %",
+    ]
+
+
+def test_sentences_change_with_what_was_measured(tmp_path: Path) -> None:
+    worse = facts(tmp_path, ours=0.85, original=0.90)
+    assert "5.00 points below those from the original" in plain(" ".join(findings(worse)))
+    rough = orders_json("mnist-lenet")
+    for run in rough["runs"]:
+        if run["strategy"] == "ours":
+            run["variation"] *= 2
+    for row in (broken := study_json())["rows"]:
+        row["collapsed"] = (row["strategy"], row["seed"]) == ("random", 1)
+    (tmp_path / "mnist-lenet.json").write_text(json.dumps(rough))
+    (tmp_path / "study.json").write_text(json.dumps(broken))
+    changed = StudyFacts(
+        worse.study,
+        [worse.main, read_orders(tmp_path / "mnist-lenet.json")],
+        read_inrs(tmp_path / "study.json"),
+    )
+    assert "On 1 of 2 networks" in headline(changed)
+    told = " ".join(findings(changed))
+    assert "Dead generators, which say the same at every width: random 1." in told
+    assert "supplement" not in told  # nothing published is at hand
+    assert "level with those from the original" in told
+
+
+def test_files_hold_every_run_and_are_the_same_bytes_again(
+    report: Report, some: StudyFacts, tmp_path: Path
+) -> None:
+    assert set(report.files) == {
+        *("index.html", "metrics.json", "variation.csv", "groups.csv", "accuracy.csv"),
+        *("variation.svg", "gap.svg", "accuracy.svg"),
+    }
+    rows = {
+        name: list(csv.DictReader(io.StringIO(report.files[f"{name}.csv"])))
+        for name in ("variation", "groups", "accuracy")
+    }
+    assert len(rows["variation"]) == 2 * len(LABELS) * 3
+    assert len(rows["groups"]) == 2 * 2 * len(LABELS)
+    assert len(rows["accuracy"]) == len(LABELS) * 3 * 3
+    first = rows["variation"][0]
+    assert (first["network"], first["strategy"]) == ("cifar10-resnet20", "original")
+    assert float(first["variation"]) == 80000 and float(first["variation_per_tensor"]) == 20000
+    assert float(rows["groups"][0]["gap"]) == pytest.approx(1 / 0.895 - 1, abs=1e-6)
+    metrics = json.loads(report.files["metrics.json"])
+    assert metrics["networks"]["mnist-lenet"]["change"] == pytest.approx(-0.075)
+    assert metrics["inr_accuracy"]["ours"]["64"] == pytest.approx(0.907)
+    assert build_study_report(facts(tmp_path)) == report
+
+
+def test_the_page_shows_the_tables_and_needs_nothing_else(report: Report) -> None:
+    page = plain(report.files["index.html"])
+    assert "Orders of &lt;channels&gt;" in page and "<channels>" not in page
+    assert "default-src 'none'" in page and "<script" not in page
+    assert not re.search(r'(src|href)="(?!#|data:|\.\./index\.html)', page)
+    for label in LABELS.values():
+        assert label.text in page
+    row = re.search(r'<tr class="reference">.*?</tr>', page, re.DOTALL)
+    assert row is not None
+    for part in ("ours", "74 000.00", "18 500.00", "−7.5", "90.70", "+0.60", "45 576.02", "91.87"):
+        assert part in row[0], part
+    assert page.count("<details>") == 2
+    # 2 networks x 2 groups with the proven gap of each.
+    assert page.count("<td>0.56 %</td></tr>") == 4
+
+
+def test_figures_are_pictures_for_both_screens(report: Report) -> None:
+    svg = "{http://www.w3.org/2000/svg}"
+    for name in ("variation", "gap", "accuracy"):
+        root = ET.fromstring(report.files[f"{name}.svg"])
+        texts = {"".join(text.itertext()) for text in root.iter(f"{svg}text")}
+        assert {label.text for label in LABELS.values()} <= texts
+    assert report.files["index.html"].count('class="picture narrow"') == 3
+
+
+def test_the_overview_shows_a_study_like_any_report(report: Report) -> None:
+    entry = json.loads(report.summary)
+    check_summary(entry, "here")
+    page = plain(render_overview([entry]))
+    assert "permutation-study/index.html" in page
+    assert "86.7" in page and "91.73 % at width 64" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda v: v.pop("groups"), "groups"),
+        (lambda v: v["groups"][0]["lengths"].pop("ours"), "strategies are"),
+        (
+            lambda v: v.update(runs=[r for r in v["runs"] if r["strategy"] != "random"]),
+            "strategies",
+        ),
+        (lambda v: v["groups"][0].update(lower_bound="x"), "x"),
+    ],
+)
+def test_a_wrong_file_is_one_line(change: object, words: str, tmp_path: Path) -> None:
+    value = orders_json("mnist-lenet")
+    assert callable(change)
+    change(value)
+    path = tmp_path / "mnist-lenet.json"
+    path.write_text(json.dumps(value))
+    with pytest.raises(UserError, match=words) as caught:
+        read_orders(path)
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+    path.write_text(json.dumps({**study_json(), "rows": [{"strategy": "ours"}]}))
+    with pytest.raises(UserError, match="run that again"):
+        read_inrs(path)
