@@ -140,12 +140,12 @@ FAULTS = [
     (
         "permutation-study.study.change",
         {"task.step": 3},
-        ["permutation-study.study.change: task.step", "unknown key 'step'", "batch_size"],
+        ["permutation-study.study: change: task.step", "unknown key 'step'", "batch_size"],
     ),
     (
         "permutation-study.study.change",
         {"seeds": [3]},
-        ["permutation-study.study.change: seeds", "set study.seeds"],
+        ["permutation-study.study: change: seeds", "set study.seeds"],
     ),
     ("permutation-study.study.widths", [7], ["permutation-study.study: width 7", "2..6"]),
     ("permutation-study.study.widht", [4], ["study.widht", "unknown key", "widths"]),
@@ -154,6 +154,12 @@ FAULTS = [
         {"best": {"variation": 1.0, "accuracy": 2.0}},
         ["permutation-study.report.published", "'layer-2-opt' or 'ours'"],
     ),
+    (
+        "permutation-study.report.published",
+        {"ours": {"variation": 0.0, "accuracy": 2.0}},
+        ["published.ours.variation", "greater than 0"],
+    ),
+    ("digits-lenet.study", {}, ["digits-lenet.study", "unknown key", "ablate"]),
     ("lonely", {"dataset": "digits"}, ["lonely.family", "is missing"]),
 ]
 

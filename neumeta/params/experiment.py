@@ -153,7 +153,7 @@ def load_params(path: str | Path = PARAMS_FILE) -> Params:
 def _kind(section: Any) -> type[Section]:
     """Tell by its keys what a section describes; an experiment where they do not say."""
     keys = set(section) if isinstance(section, dict) else set()
-    if keys & set(StudyParams.model_fields) - {"report"}:
+    if keys & set(StudyParams.model_fields) - {"report"} and "family" not in keys:
         return StudyParams
     if keys and keys <= set(NetworkSection.model_fields):
         return NetworkSection
@@ -206,7 +206,7 @@ def _check_studies(params: Params, path: str | Path) -> None:
         try:
             changed = study_params(experiment.train, inr)
         except UserError as error:
-            raise UserError(f"{path}: {name}.{error}") from error
+            raise UserError(f"{path}: {name}.study: {error}") from error
         low, high = experiment.family.min_width, experiment.family.max_width
         for width in (*inr.widths, *changed.widths.values(), *changed.probe_widths):
             if not low <= width <= high:

@@ -39,7 +39,9 @@ class StudyInrParams(Section):
 class PublishedOrder(Section):
     """What the paper reports of one strategy."""
 
-    variation: float = Field(ge=0, description="total variation of all weights, undivided")
+    variation: float = Field(
+        gt=0, allow_inf_nan=False, description="total variation of all weights, undivided"
+    )
     accuracy: Percent
 
 
@@ -79,4 +81,4 @@ def study_params(train: TrainParams, study: StudyInrParams) -> TrainParams:
     Raises:
         UserError: Naming the key and what is allowed.
     """
-    return changed_params(train, study.change, "study.change", "study.seeds")
+    return changed_params(train, study.change, "change", "study.seeds")

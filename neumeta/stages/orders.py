@@ -41,7 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             score = evaluate(network, weights, test, task_named(dataset.task))
             report = {
                 "network": args.network,
-                "family": dict(family.settings),
                 "dataset": dataset.name,
                 "origin": origin["source"],
                 "accuracy": score.accuracy,

@@ -4,9 +4,11 @@ import sys
 from collections.abc import Sequence
 
 from neumeta.dataset import read_dataset
+from neumeta.errors import UserError
 from neumeta.files import check_writable, write_json
 from neumeta.network_file import read_network
 from neumeta.params import (
+    PARAMS_FILE,
     StudyInrParams,
     SweepParams,
     TrainParams,
@@ -35,10 +37,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         params = load_section(StudyInrParams, f"{args.study}.study")
         train = load_section(TrainParams, f"{args.experiment}.train")
         sweep = load_section(SweepParams, f"{args.experiment}.sweep")
-        changed = study_params(train, params)
+        where = f"{PARAMS_FILE}: {args.study}"
+        if params.experiment != args.experiment:
+            raise UserError(
+                f"{where}.study.experiment: is {params.experiment!r}, but the list `studies` names "
+                f"{args.experiment!r}; run `neumeta use {args.study}`"
+            )
         base, family, _ = read_network(args.base)
-        for width in (*params.widths, *changed.widths.values(), *changed.probe_widths):
-            family.check_width(width)
+        try:
+            changed = study_params(train, params)
+            for width in (*params.widths, *changed.widths.values(), *changed.probe_widths):
+                family.check_width(width)
+        except UserError as error:
+            raise UserError(f"{where}.study: {error}") from error
         dataset = read_dataset(args.dataset, family.input_spec)
         folder = RESUME_ROOT / args.study / "study"
         inputs = [args.dataset, args.base, *loaded_code()]

@@ -1,5 +1,6 @@
 """INRs of one network, trained from the orders of every strategy at equal budget."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from neumeta.ablation import Ablation
-from neumeta.ablation_parts import Parts, Variant
+from neumeta.ablation_parts import Part, Parts, Variant
 from neumeta.dataset import Dataset
 from neumeta.evaluate import bypass_floor, evaluate
 from neumeta.models.family import Family
@@ -18,6 +19,7 @@ from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.cliques import Group
 from neumeta.permute.orders import find_orders
 from neumeta.permute.variation import total_variation
+from neumeta.state_key import state_key
 from neumeta.study.strategies import STRATEGIES, Strategy
 from neumeta.tasks import task_named
 
@@ -39,6 +41,18 @@ class Ordered:
     weights: Mapping[str, Tensor]
     family: Family
     variation: float
+
+    def key(self) -> str:
+        """Name the order by what it makes of the network.
+
+        Returns:
+            16 hexadecimal digits; equal for equal weights and orders of streams.
+        """
+        weights = {
+            name: hashlib.sha256(value.numpy().tobytes()).hexdigest()
+            for name, value in self.weights.items()
+        }
+        return state_key([weights, self.family.settings], [])
 
 
 def ordered(
@@ -92,8 +106,8 @@ def train_inrs(
 ) -> Iterator[dict[str, Any]]:
     """Train and score one INR per strategy and seed; what is there already is not trained again.
 
-    Every seed is that of the solver and of the INR. A seed whose order is that of an earlier one
-    shares its frozen features.
+    Every seed is that of the solver and of the INR. Seeds with the same order share its frozen
+    features.
 
     Args:
         family: The family that morphs.
@@ -109,44 +123,47 @@ def train_inrs(
         Rows, one per strategy, seed and width.
     """
     for strategy in STRATEGIES:
-        measured: list[tuple[Ordered, Ablation, Parts]] = []
-        for seed in study.seeds:
-            found = ordered(family, weights, strategy, seed)
-            kept = next((m for m in measured if _alike(m[0], found)), None)
-            if kept is None:
-                ablation = Ablation(found.family, found.weights, dataset)
-                kept = found, ablation, Parts(folder / f"{strategy.name}-{seed}", inputs)
-                measured.append(kept)
-            _, ablation, parts = kept
-            variant = Variant(
-                train=train,
-                seed=seed,
-                widths=study.widths,
-                draws=sweep.draws,
-                noise=train.sample_noise,
-                sample_seed=sweep.seed,
-                split=study.split,
-                precision=sweep.precision,
+        found = {seed: ordered(family, weights, strategy, seed) for seed in study.seeds}
+        keys = {seed: one.key() for seed, one in found.items()}
+        scored: dict[int, Part] = {}
+        for key in dict.fromkeys(keys.values()):
+            seeds = [seed for seed in study.seeds if keys[seed] == key]
+            one = found[seeds[0]]
+            ablation, parts = (
+                Ablation(one.family, one.weights, dataset),
+                Parts(folder / key, inputs),
             )
-            ablation.measure([variant], parts)
-            part = parts.read(variant)
-            assert part is not None, "it was measured just now"
-            for width, accuracy in zip(study.widths, part.accuracies, strict=True):
+            variants = {seed: _variant(study, train, sweep, seed) for seed in seeds}
+            ablation.measure(variants.values(), parts)
+            del ablation  # with its features, before those of the next order are made
+            for seed, variant in variants.items():
+                part = parts.read(variant)
+                assert part is not None, "it was measured just now"
+                scored[seed] = part
+        for seed in study.seeds:
+            for width, accuracy in zip(study.widths, scored[seed].accuracies, strict=True):
                 yield {
                     "strategy": strategy.name,
                     "seed": seed,
                     "width": width,
                     "seen": width in train.widths.values(),
                     "accuracy": accuracy,
-                    "collapsed": part.collapsed,
-                    "variation": found.variation,
-                    "seconds": part.seconds,
+                    "collapsed": scored[seed].collapsed,
+                    "variation": found[seed].variation,
+                    "seconds": scored[seed].seconds,
                 }
 
 
-def _alike(one: Ordered, other: Ordered) -> bool:
-    return one.family.settings == other.family.settings and all(
-        bool((value == other.weights[name]).all()) for name, value in one.weights.items()
+def _variant(study: StudyInrParams, train: TrainParams, sweep: SweepParams, seed: int) -> Variant:
+    return Variant(
+        train=train,
+        seed=seed,
+        widths=study.widths,
+        draws=sweep.draws,
+        noise=train.sample_noise,
+        sample_seed=sweep.seed,
+        split=study.split,
+        precision=sweep.precision,
     )
 
 
