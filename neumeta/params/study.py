@@ -50,6 +50,7 @@ class StudyReportParams(Section):
 
     title: str
     summary: str
+    published_as: str | None = Field(None, description="whose numbers they are, for the report")
     published: dict[OrderStrategy, PublishedOrder] | None = Field(
         None, description="of the network of `study`, by strategy"
     )

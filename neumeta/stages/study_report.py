@@ -35,10 +35,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise UserError(f"{folder}: lacks {name}.json; run `dvc repro orders@{name}`")
             run = read_run(folder / f"{name}.run.json")
             runs.append(replace(run, stage=f"{run.stage}, {name}"))
+        inrs = read_inrs(args.inrs)
+        if inrs.experiment not in section.networks:
+            raise UserError(
+                f"{args.inrs}: its experiment {inrs.experiment!r} is none of {args.study}.networks"
+            )
         facts = StudyFacts(
             study=args.study,
             networks=[read_orders(folder / f"{name}.json") for name in section.networks],
-            inrs=read_inrs(args.inrs),
+            inrs=inrs,
             params=section.model_dump(mode="json"),
             runs=[*runs, read_run(args.record)],
             revision=git_revision(),

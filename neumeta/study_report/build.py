@@ -115,7 +115,7 @@ def _metrics(facts: StudyFacts) -> dict[str, Any]:
                 "tv_original": round(Spread.of(network.variation[ORIGINAL]).mean, 4),
                 "tv_ours": round(Spread.of(network.variation[OURS]).mean, 4),
                 "change": round(network.relative(OURS).mean - 1, 6),
-                "gap": round(network.gap(OURS), 6),
+                "gap": None if (gap := network.gap(OURS)) is None else round(gap, 6),
             }
             for network in facts.networks
         },
@@ -141,7 +141,7 @@ def _summary(facts: StudyFacts) -> dict[str, Any]:
         "summary": str(text.get("summary") or ""),
         "headline": headline(facts),
         "dataset": facts.main.dataset,
-        "test_size": inrs.examples,
+        "test_size": inrs.examples if inrs.split == "test" else None,
         "seeds": inrs.accuracy(OURS, inrs.widths[0]).n,
         "base": spot(inrs.base_width, inrs.base),
         "worst_gap": None,

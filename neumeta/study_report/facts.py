@@ -31,6 +31,11 @@ class Spread(NamedTuple):
         std = statistics.stdev(numbers) if len(numbers) > 1 else math.nan
         return cls(statistics.fmean(numbers), std, len(numbers))
 
+    @property
+    def told_apart(self) -> bool:
+        """Whether the mean is further from 0 than two standard errors."""
+        return abs(self.mean) > 2 * self.std / math.sqrt(self.n)
+
 
 @dataclass(frozen=True)
 class GroupOrders:
@@ -60,7 +65,7 @@ class GroupOrders:
         return statistics.fmean(self.lengths[strategy])
 
     def gap(self, strategy: str) -> float | None:
-        """How far the mean path is above the bound.
+        """How far the longest path of any run is above the bound.
 
         Args:
             strategy: Name.
@@ -68,7 +73,7 @@ class GroupOrders:
         Returns:
             A share of the bound; None where the bound says nothing.
         """
-        return max(self.length(strategy) / self.bound - 1, 0.0) if self.bound > 0 else None
+        return _above(max(self.lengths[strategy]), self.bound)
 
 
 @dataclass(frozen=True)
@@ -115,23 +120,32 @@ class NetworkOrders:
         original = Spread.of(self.variation[ORIGINAL]).mean
         return Spread.of(value / original for value in self.variation[strategy])
 
-    def gap(self, strategy: str) -> float:
-        """How far all paths together are above their bounds together.
+    def gap(self, strategy: str) -> float | None:
+        """How far all paths together are above their bounds together, in the worst run.
 
         Args:
             strategy: Name.
 
         Returns:
-            A share.
+            A share; None where the bounds say nothing.
         """
-        return max(sum(g.length(strategy) for g in self.groups) / self._bound() - 1, 0.0)
+        return _above(self._longest(strategy), self._bound())
 
     def left(self) -> float:
-        """What any order could still take off the paths of ours, at most."""
-        return max(sum(g.length(OURS) for g in self.groups) - self._bound(), 0.0)
+        """What any order could still take off the paths of ours in its worst run, at most."""
+        return max(self._longest(OURS) - self._bound(), 0.0)
+
+    def _longest(self, strategy: str) -> float:
+        """All paths together, in the run in which they are longest."""
+        runs = zip(*(group.lengths[strategy] for group in self.groups), strict=True)
+        return max((sum(lengths) for lengths in runs), default=0.0)
 
     def _bound(self) -> float:
         return sum(group.bound for group in self.groups)
+
+
+def _above(length: float, bound: float) -> float | None:
+    return max(length / bound - 1, 0.0) if bound > 0 else None
 
 
 class InrScore(NamedTuple):
@@ -192,6 +206,23 @@ class StudyInrs:
         own = [r.accuracy for r in self.rows if (r.strategy, r.width) == (strategy, width)]
         return Spread.of(own)
 
+    def difference(self, one: str, other: str, width: int) -> Spread:
+        """Accuracy from one order less that from another, seed by seed.
+
+        Args:
+            one: Name of a strategy.
+            other: Likewise.
+            width: Channels.
+
+        Returns:
+            Fractions.
+        """
+        first, second = (
+            {r.seed: r.accuracy for r in self.rows if (r.strategy, r.width) == (name, width)}
+            for name in (one, other)
+        )
+        return Spread.of(first[seed] - second[seed] for seed in first)
+
     def variation(self, strategy: str) -> Spread:
         """Total variation of the generated tensors, in the orders that the INR sees."""
         own = {row.seed: row.variation for row in self.rows if row.strategy == strategy}
@@ -231,3 +262,8 @@ class StudyFacts:
     def published(self) -> Mapping[str, Mapping[str, float]]:
         """Published numbers by strategy: `variation`, and `accuracy` in per cent."""
         return (self.params.get("report") or {}).get("published") or {}
+
+    @property
+    def published_as(self) -> str:
+        """Whose numbers these are."""
+        return (self.params.get("report") or {}).get("published_as") or "source not named"

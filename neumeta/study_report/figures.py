@@ -46,7 +46,8 @@ def gap_figure(networks: Sequence[NetworkOrders], narrow: bool = False) -> str:
     """
 
     def draw(axes: Axes, strategy: str, place: float, network: NetworkOrders) -> None:
-        _mark(axes, strategy, 100 * max(network.gap(strategy), _SMALLEST_GAP), place, 0.0)
+        if (gap := network.gap(strategy)) is not None:
+            _mark(axes, strategy, 100 * max(gap, _SMALLEST_GAP), place, 0.0)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 

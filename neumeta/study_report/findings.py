@@ -3,9 +3,10 @@
 import math
 
 from neumeta.report.summary import KeyFigure
-from neumeta.report.wording import MINUS, SPACE, change, digits_for, percent, points
+from neumeta.report.wording import SPACE, digits_for, percent
 from neumeta.study_report.facts import NetworkOrders, Spread, StudyFacts
 from neumeta.study_report.labels import LABELS, ORIGINAL, OURS
+from neumeta.study_report.numbers import at_most, decimal, difference, share, with_spread
 
 _LIKE_CHANCE = 0.02  # share of the total variation
 
@@ -31,7 +32,7 @@ def findings(facts: StudyFacts) -> list[str]:
     Returns:
         Sentences.
     """
-    tellers = (_published_variation, _layer_wise, _random, _at_full_width, _by_width, _dead)
+    tellers = (_published_variation, _layer_wise, _random, _at_largest_width, _by_width, _dead)
     return [text for teller in tellers if (text := teller(facts))]
 
 
@@ -49,13 +50,17 @@ def key_figures(facts: StudyFacts) -> list[KeyFigure]:
     worst, group, network = _worst(facts)
     ours, original = (inrs.accuracy(name, full) for name in (OURS, ORIGINAL))
     return [
-        KeyFigure(_fall(main), "total variation", f"of {main.name}, {len(main.groups)} groups"),
         KeyFigure(
-            percent(main.gap(OURS), 2),
-            "above the proven bound",
+            share(main.relative(OURS).mean - 1),
+            "total variation",
+            f"of {main.name}, by our order of its {len(main.groups)} groups",
+        ),
+        KeyFigure(
+            at_most(main.gap(OURS)),
+            "above the bound, at most",
             f"all paths of {main.name} together",
         ),
-        KeyFigure(percent(worst, 2), "above it at worst", f"group {group} of {network}"),
+        KeyFigure(at_most(worst), "above it in the worst group", f"{group} of {network}"),
         KeyFigure(
             percent(ours.mean, digits),
             f"INRs from our order, h = {full}",
@@ -64,30 +69,15 @@ def key_figures(facts: StudyFacts) -> list[KeyFigure]:
     ]
 
 
-def differences(facts: StudyFacts, width: int) -> dict[str, float]:
-    """Accuracy at a width, less that from the original order.
-
-    Args:
-        facts: The inputs of the report.
-        width: Channels.
-
-    Returns:
-        Fractions by strategy.
-    """
-    inrs = facts.inrs
-    original = inrs.accuracy(ORIGINAL, width).mean
-    return {name: inrs.accuracy(name, width).mean - original for name in LABELS}
-
-
 def _smoothest(facts: StudyFacts) -> str:
     networks = facts.networks
     best = sum(_is_smoothest(network) for network in networks)
     count = f"all {best}" if best == len(networks) else f"{best} of {len(networks)}"
-    shares = [network.relative(OURS).mean - 1 for network in networks]
-    ends = dict.fromkeys((_signed(max(shares)), _signed(min(shares))))
+    changes = [network.relative(OURS).mean - 1 for network in networks]
+    ends = dict.fromkeys((share(max(changes)), share(min(changes))))
     return (
-        f"On {count} networks the path over all tensors of a group is the smoothest order: the "
-        f"total variation changes by {' to '.join(ends)}."
+        f"On {count} networks the path over all tensors of a group is the smoothest of the "
+        f"{_word(len(LABELS))} orders; it changes the total variation by {' to '.join(ends)}."
     )
 
 
@@ -99,12 +89,16 @@ def _is_smoothest(network: NetworkOrders) -> bool:
 
 
 def _proven(facts: StudyFacts) -> str:
-    gaps = [network.gap(OURS) for network in facts.networks]
+    gaps = [gap for network in facts.networks if (gap := network.gap(OURS)) is not None]
+    if not gaps:
+        return "No lower bound says anything about its paths."
     worst, group, network = _worst(facts)
-    return (
-        f"Its paths are proven to be within {percent(max(gaps), 2)} of the shortest in every "
-        f"network, and within {percent(worst, 2)} in every group (worst: {group} of {network})."
+    open_ = sum(g.gap(OURS) is None for n in facts.networks for g in n.groups)
+    text = (
+        f"In every run its paths are proven to be within {at_most(max(gaps))} of the shortest in "
+        f"each network, and within {at_most(worst)} in each group (worst: {group} of {network})"
     )
+    return text + (f"; of {open_} groups there is no bound." if open_ else ".")
 
 
 def _worst(facts: StudyFacts) -> tuple[float, str, str]:
@@ -115,7 +109,7 @@ def _worst(facts: StudyFacts) -> tuple[float, str, str]:
         for group in network.groups
         if (gap := group.gap(OURS)) is not None
     ]
-    return max(found, default=(0.0, "none", "none"))
+    return max(found, default=(math.nan, "none", "none"))
 
 
 def _inrs(facts: StudyFacts) -> str:
@@ -123,13 +117,15 @@ def _inrs(facts: StudyFacts) -> str:
     full, small = inrs.widths[-1], inrs.widths[0]
 
     def at(name: str, width: int) -> str:
-        return _with_spread(inrs.accuracy(name, width), digits)
+        return with_spread(inrs.accuracy(name, width), digits)
 
     seeds = inrs.accuracy(OURS, full).n
+    dead = sum(inrs.collapsed(name) for name in (OURS, ORIGINAL))
     return (
         f"INRs of {inrs.experiment} that are trained from it reach {at(OURS, full)} at h = {full} "
         f"and {at(OURS, small)} at h = {small}; from the original order {at(ORIGINAL, full)} and "
-        f"{at(ORIGINAL, small)} (n = {seeds} {'seed' if seeds == 1 else 'seeds'})."
+        f"{at(ORIGINAL, small)} (n = {seeds} {'seed' if seeds == 1 else 'seeds'}"
+        + (f", {dead} of these generators dead)." if dead else ").")
     )
 
 
@@ -140,16 +136,15 @@ def _published_variation(facts: StudyFacts) -> str:
     before, after = (told[name]["variation"] for name in (ORIGINAL, OURS))
     ours, original = (Spread.of(main.variation[name]).mean for name in (OURS, ORIGINAL))
     text = (
-        f"The supplement reports {change(before, after)} for a ResNet-20 on CIFAR-10 "
-        f"({decimal(before)} to {decimal(after)}). On the weights of {main.name} it is "
-        f"{change(original, ours)} ({decimal(original)} to {decimal(ours)}), the sum over all "
-        "weights, undivided."
+        f"Published ({facts.published_as}): {share(after / before - 1)}, {decimal(before)} to "
+        f"{decimal(after)}. On the weights of {main.name} it is {share(ours / original - 1)}, "
+        f"{decimal(original)} to {decimal(ours)}, in the sum over all weights, undivided."
     )
     missing = ours - original * after / before
     if missing > main.left():
         text += (
-            f" In any order its paths could be shorter by {decimal(main.left())} "
-            f"at most; {decimal(missing)} are missing to the published share."
+            f" In any order its paths could be shorter by {decimal(main.left())} at most; "
+            f"{decimal(missing)} are missing to the published share."
         )
     return text
 
@@ -157,39 +152,32 @@ def _published_variation(facts: StudyFacts) -> str:
 def _layer_wise(facts: StudyFacts) -> str:
     parts = []
     for name in ("layer-greedy", "layer-2-opt"):
-        gaps = sorted(network.gap(name) for network in facts.networks)
-        parts.append(
-            f"{LABELS[name].text} leaves paths {percent(gaps[0])} to {percent(gaps[-1])} above "
-            "the bound"
-        )
-    ours = max(network.gap(OURS) for network in facts.networks)
-    return (
-        f"Orders by the first tensor alone: {'; '.join(parts)}. Ours is within {percent(ours, 2)}."
-    )
+        gaps = [gap for network in facts.networks if (gap := network.gap(name)) is not None]
+        if gaps:
+            low, high = percent(min(gaps)), percent(max(gaps))
+            parts.append(f"{LABELS[name].text} leaves all paths together {low} to {high} above")
+    return f"Against the proven bound: {'; '.join(parts)}." if parts else ""
 
 
 def _random(facts: StudyFacts) -> str:
-    shares = [network.relative("random").mean - 1 for network in facts.networks]
+    changes = [network.relative("random").mean - 1 for network in facts.networks]
     text = (
         "A random order changes the total variation of the original one by "
-        f"{_signed(min(shares))} to {_signed(max(shares))}"
+        f"{share(min(changes))} to {share(max(changes))}"
     )
-    if max(map(abs, shares)) < _LIKE_CHANCE:
+    if max(map(abs, changes)) < _LIKE_CHANCE:
         text += ": training leaves channels in an order that is hardly smoother than chance"
     return f"{text}."
 
 
-def _at_full_width(facts: StudyFacts) -> str:
+def _at_largest_width(facts: StudyFacts) -> str:
     inrs, told = facts.inrs, facts.published
-    full = inrs.widths[-1]
-    gain = differences(facts, full)[OURS]
-    text = (
-        f"At full width the INRs from our order are {_by(gain, inrs.examples)} those from the "
-        "original one"
-    )
+    full, digits = inrs.widths[-1], digits_for(inrs.examples)
+    gain = difference(inrs.difference(OURS, ORIGINAL, full), digits)
+    text = f"At h = {full} the INRs from our order lie {gain}, compared with the original one"
     if {ORIGINAL, OURS} <= set(told):
-        more = (told[OURS]["accuracy"] - told[ORIGINAL]["accuracy"]) / 100
-        text += f"; in the supplement they are {_by(more, inrs.examples)} them"
+        more = told[OURS]["accuracy"] - told[ORIGINAL]["accuracy"]
+        text += f"; published is a difference of {more:+.2f} points, of one run each"
     return text + "."
 
 
@@ -198,12 +186,13 @@ def _by_width(facts: StudyFacts) -> str:
     parts = []
     for width in inrs.widths[::-1]:
         best = max(LABELS, key=lambda name: inrs.accuracy(name, width).mean)
-        found = _with_spread(inrs.accuracy(best, width), digits)
-        text = f"{LABELS[best].text} at h = {width} ({found}"
+        text = (
+            f"h = {width}: {LABELS[best].text}, {with_spread(inrs.accuracy(best, width), digits)}"
+        )
         if best != OURS:
-            text += f", ours {_with_spread(inrs.accuracy(OURS, width), digits)}"
-        parts.append(text + ")")
-    return f"The best order for the INR: {'; '.join(parts)}."
+            text += f" (ours {difference(inrs.difference(OURS, best, width), digits)})"
+        parts.append(text)
+    return f"The order with the highest mean accuracy: {'; '.join(parts)}."
 
 
 def _dead(facts: StudyFacts) -> str:
@@ -211,38 +200,9 @@ def _dead(facts: StudyFacts) -> str:
     if not any(dead.values()):
         return ""
     told = ", ".join(f"{LABELS[name].text} {number}" for name, number in dead.items() if number)
-    return f"Dead generators, which say the same at every width: {told}."
+    return f"Dead generators, which no mean leaves out: {told}."
 
 
-def _by(difference: float, examples: int) -> str:
-    digits = digits_for(examples)
-    if round(100 * abs(difference), digits) == 0:
-        return "level with"
-    return f"{points(difference, digits)} {'above' if difference > 0 else 'below'}"
-
-
-def _fall(network: NetworkOrders) -> str:
-    return _signed(network.relative(OURS).mean - 1)
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.1f}{SPACE}%".replace("-", MINUS)
-
-
-def _with_spread(value: Spread, digits: int) -> str:
-    text = f"{100 * value.mean:.{digits}f}"
-    if math.isfinite(value.std):
-        text += f" ± {100 * value.std:.{digits}f}"
-    return f"{text}{SPACE}%"
-
-
-def decimal(value: float) -> str:
-    """Write a total variation.
-
-    Args:
-        value: The number.
-
-    Returns:
-        Two decimals, with thin gaps between thousands.
-    """
-    return f"{value:,.2f}".replace(",", SPACE)
+def _word(number: int) -> str:
+    words = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    return words[number] if number < len(words) else f"{number}{SPACE}"

@@ -1,7 +1,6 @@
 """The page of a study: one HTML file that needs nothing else."""
 
 import base64
-import math
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -10,10 +9,11 @@ from markupsafe import Markup
 
 from neumeta.report.page import template
 from neumeta.report.style import inline
-from neumeta.report.wording import DASH, MINUS, digits_for, percent
+from neumeta.report.wording import DASH, digits_for, percent
 from neumeta.study_report.facts import NetworkOrders, Spread, StudyFacts
-from neumeta.study_report.findings import decimal, differences, findings, headline, key_figures
+from neumeta.study_report.findings import findings, headline, key_figures
 from neumeta.study_report.labels import LABELS, ORIGINAL, OURS
+from neumeta.study_report.numbers import at_most, decimal, signed, spread_of
 
 _ORIGINS = {"train": "trained here", "url": "public weights", "file": "weights of a file"}
 
@@ -56,7 +56,6 @@ def render_study(
             name: "data:text/csv;base64," + base64.b64encode(csv.encode()).decode()
             for name, csv in tables.items()
         },
-        decimal=decimal,
         runs=len(next(iter(facts.main.variation.values()))),
     )
 
@@ -73,14 +72,14 @@ def _network(network: NetworkOrders) -> dict[str, Any]:
         "original": decimal(Spread.of(network.variation[ORIGINAL]).mean),
         "per_tensor": decimal(Spread.of(network.variation[ORIGINAL]).mean / network.tensors),
         "changes": [_change(network.relative(name)) for name in LABELS if name != ORIGINAL],
-        "gap": percent(network.gap(OURS), 2),
+        "gap": at_most(network.gap(OURS)),
         "groups": [
             {
                 "name": group.name,
                 "channels": group.channels,
                 "lengths": [decimal(group.length(name)) for name in LABELS],
                 "bound": decimal(group.bound),
-                "gap": percent(group.gap(OURS), 2),
+                "gap": at_most(group.gap(OURS)),
             }
             for group in network.groups
         ],
@@ -97,16 +96,19 @@ def _strategy(facts: StudyFacts, name: str) -> dict[str, Any]:
     told = facts.published.get(name)
     cells = []
     for width in inrs.widths[::-1]:
-        value, delta = inrs.accuracy(name, width), differences(facts, width)[name]
+        value = inrs.accuracy(name, width)
+        delta = inrs.difference(name, ORIGINAL, width)
         cells.append(
             {
                 "accuracy": f"{100 * value.mean:.{digits}f}",
-                "spread": _points(value.std, digits),
-                "delta": "" if name == ORIGINAL else _signed(delta, digits),
+                "spread": spread_of(value.std, digits),
+                "delta": "" if name == ORIGINAL else signed(delta.mean, digits),
+                "apart": delta.told_apart,
             }
         )
     return {
         "label": LABELS[name].text,
+        "dead": inrs.collapsed(name),
         "ours": name == OURS,
         "variation": decimal(spread.mean),
         "spread": decimal(spread.std) if spread.std > 0 else "",
@@ -120,16 +122,6 @@ def _strategy(facts: StudyFacts, name: str) -> dict[str, Any]:
     }
 
 
-def _change(share: Spread) -> tuple[str, str]:
-    """Change against the original order and its spread, per cent without sign of per cent."""
-    return _signed(share.mean - 1, 1), _points(share.std, 1)
-
-
-def _signed(share: float, digits: int) -> str:
-    text = f"{100 * share:+.{digits}f}"
-    return "±0" if float(text) == 0 else text.replace("-", MINUS)
-
-
-def _points(share: float, digits: int) -> str:
-    """A spread in hundredths; empty where there is none to tell."""
-    return f"{100 * share:.{digits}f}" if math.isfinite(share) else ""
+def _change(value: Spread) -> tuple[str, str]:
+    """Change against the original order and its spread, hundredths."""
+    return signed(value.mean - 1, 1), spread_of(value.std, 2)

@@ -1,5 +1,6 @@
 """Reads what the stages `orders` and `study` wrote, strictly."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,6 +57,10 @@ def _orders(value: dict[str, Any]) -> NetworkOrders:
     for run in value["runs"]:
         variation.setdefault(run["strategy"], []).append(float(run["variation"]))
     _complete(variation)
+    runs = {len(values) for values in variation.values()}
+    lengths = {len(v) for g in value["groups"] for v in g["lengths"].values()}
+    if len(runs | lengths) != 1:
+        raise ValueError("every strategy must have as many runs")
     groups = [
         GroupOrders(g["name"], int(g["channels"]), float(g["lower_bound"]), _complete(g["lengths"]))
         for g in value["groups"]
@@ -79,6 +84,10 @@ def _orders(value: dict[str, Any]) -> NetworkOrders:
 def _inrs(value: dict[str, Any]) -> StudyInrs:
     rows = [InrScore(**row) for row in value["rows"]]
     _complete({row.strategy: [] for row in rows})
+    places = {(row.strategy, row.seed, row.width) for row in rows}
+    axes = [{place[axis] for place in places} for axis in range(3)]
+    if not len(rows) == len(places) == math.prod(map(len, axes)):
+        raise ValueError("rows must hold every strategy, seed and width once")
     controls = value["controls"]
     return StudyInrs(
         experiment=value["experiment"],

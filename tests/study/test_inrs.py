@@ -87,6 +87,16 @@ def test_an_order_keeps_the_function_and_is_what_the_inr_sees(strategy: Any) -> 
     assert found.variation == pytest.approx(total_variation(seen).sum)
 
 
+def test_layer_wise_orders_follow_the_first_tensor_alone() -> None:
+    family = cifar_family()
+    weights = weights_of(family)
+    first, last = "layer3.2.conv1.weight", "layer3.2.conv2.weight"
+    other = {**weights, last: torch.randn(weights[last].shape)}
+    for strategy in STRATEGIES:
+        one, two = (ordered(family, some, strategy, seed=0) for some in (weights, other))
+        assert torch.equal(one.weights[first], two.weights[first]) == (strategy.name != "ours")
+
+
 def test_our_order_is_the_smoothest_that_an_inr_sees() -> None:
     family = cifar_family()
     weights = weights_of(family)

@@ -97,10 +97,11 @@ def facts(folder: Path, **accuracies: float) -> StudyFacts:
         "original": {"variation": 58141.8, "accuracy": 91.62},
         "ours": {"variation": 45576.02, "accuracy": 91.87},
     }
+    report = {"title": "Orders of <channels>", "published": published, "published_as": "Table 1"}
     return StudyFacts(
         study="permutation-study",
         networks=[read_orders(folder / f"{name}.json") for name in names],
         inrs=read_inrs(folder / "study.json"),
-        params={"report": {"title": "Orders of <channels>", "published": published}},
+        params={"report": report},
         revision="abc1234",
     )

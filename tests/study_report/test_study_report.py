@@ -3,19 +3,24 @@
 import csv
 import io
 import json
+import math
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from neumeta.errors import UserError
 from neumeta.report import Report, check_summary, render_overview
+from neumeta.report.palette import light
 from neumeta.report.wording import SPACE
 from neumeta.study_report import StudyFacts, build_study_report
 from neumeta.study_report.facts import Spread
+from neumeta.study_report.figures import gap_figure, variation_figure
 from neumeta.study_report.findings import findings, headline, key_figures
 from neumeta.study_report.labels import LABELS
+from neumeta.study_report.numbers import at_most
 from neumeta.study_report.reading import read_inrs, read_orders
 from tests.study_report.samples import facts, orders_json, study_json
 
@@ -42,6 +47,8 @@ def test_statistics_are_means_and_gaps_against_the_bound(some: StudyFacts) -> No
     assert main.relative("ours").std == pytest.approx(0)
     assert main.relative("random").std > 0
     assert main.gap("ours") == pytest.approx(0.9 / 0.895 - 1)
+    # The worst of three runs, one further in each of two groups.
+    assert main.gap("random") == pytest.approx((1.01 * 60000 + 2) / (0.895 * 60000) - 1)
     assert main.left() == pytest.approx(60000 * 0.005)
     assert main.groups[0].gap("original") == pytest.approx(1 / 0.895 - 1)
     assert some.inrs.accuracy("ours", 64) == pytest.approx(Spread(0.907, 0.001, 3))
@@ -52,17 +59,20 @@ def test_statistics_are_means_and_gaps_against_the_bound(some: StudyFacts) -> No
 
 def test_sentences_say_what_was_measured(some: StudyFacts) -> None:
     text = plain(headline(some))
-    assert "On all 2 networks" in text and "changes by −7.5 %." in text
-    assert "within 0.56 % of the shortest in every network" in text
+    assert "On all 2 networks" in text and "smoothest of the five orders" in text
+    assert "changes the total variation by −7.5 %." in text
+    # 0.9 / 0.895 is 0.5587 % above, rounded up.
+    assert "within 0.56 % of the shortest in each network" in text
+    assert "within 0.56 % in each group (worst: " in text
     assert "reach 90.70 ± 0.10 % at h = 64 and 86.70 ± 0.10 % at h = 16" in text
     told = plain(" ".join(findings(some)))
-    assert "The supplement reports −21.6 %" in told
-    assert "it is −7.5 % (80 000.00 to 74 000.00)" in told
+    assert "Published (Table 1): −21.6 %, 58 141.80 to 45 576.02." in told
+    assert "it is −7.5 %, 80 000.00 to 74 000.00, in the sum over all weights" in told
     # 80,000 x 45,576.02 / 58,141.80 = 62,710.17, where 300 of 74,000 are left to gain.
     assert "could be shorter by 300.00 at most; 11 289.84 are missing" in told
-    assert "0.60 points above those from the original" in told
-    assert "in the supplement they are 0.25 points above them" in told
-    assert "layer-wise 2-opt at h = 64 (90.90 ± 0.10 %, ours 90.70 ± 0.10 %)" in told
+    assert "from our order lie 0.60 ± 0.00 points above, compared" in told
+    assert "published is a difference of +0.25 points" in told
+    assert "h = 64: layer-wise 2-opt, 90.90 ± 0.10 % (ours 0.20 ± 0.00 points below)" in told
     assert "Dead generators" not in told
     assert [plain(figure.value) for figure in key_figures(some)] == [
         "−7.5 %",
@@ -74,7 +84,7 @@ def test_sentences_say_what_was_measured(some: StudyFacts) -> None:
 
 def test_sentences_change_with_what_was_measured(tmp_path: Path) -> None:
     worse = facts(tmp_path, ours=0.85, original=0.90)
-    assert "5.00 points below those from the original" in plain(" ".join(findings(worse)))
+    assert "from our order lie 5.00 ± 0.00 points below" in plain(" ".join(findings(worse)))
     rough = orders_json("mnist-lenet")
     for run in rough["runs"]:
         if run["strategy"] == "ours":
@@ -90,9 +100,11 @@ def test_sentences_change_with_what_was_measured(tmp_path: Path) -> None:
     )
     assert "On 1 of 2 networks" in headline(changed)
     told = " ".join(findings(changed))
-    assert "Dead generators, which say the same at every width: random 1." in told
-    assert "supplement" not in told  # nothing published is at hand
-    assert "level with those from the original" in told
+    assert "Dead generators, which no mean leaves out: random 1." in told
+    assert "ublished" not in told  # nothing published is at hand
+    assert "from our order lie level, compared with the original one." in told
+    page = build_study_report(changed).files["index.html"]
+    assert "dead generator in 1 seed" in page and "Published" not in page
 
 
 def test_files_hold_every_run_and_are_the_same_bytes_again(
@@ -128,7 +140,8 @@ def test_the_page_shows_the_tables_and_needs_nothing_else(report: Report) -> Non
         assert label.text in page
     row = re.search(r'<tr class="reference">.*?</tr>', page, re.DOTALL)
     assert row is not None
-    for part in ("ours", "74 000.00", "18 500.00", "−7.5", "90.70", "+0.60", "45 576.02", "91.87"):
+    parts = ("ours", "74 000.00", "18 500.00", "−7.5", "90.70", ">+0.60<", "45 576.02", "91.87")
+    for part in parts:
         assert part in row[0], part
     assert page.count("<details>") == 2
     # 2 networks x 2 groups with the proven gap of each.
@@ -142,6 +155,51 @@ def test_figures_are_pictures_for_both_screens(report: Report) -> None:
         texts = {"".join(text.itertext()) for text in root.iter(f"{svg}text")}
         assert {label.text for label in LABELS.values()} <= texts
     assert report.files["index.html"].count('class="picture narrow"') == 3
+
+
+def marks(svg: str, strategy: str) -> list[float]:
+    """Horizontal places of the marks of one strategy, by their colour; the legend's is last."""
+    colour = light(LABELS[strategy].colour)
+    found = re.findall(rf'<use [^>]*x="([\d.]+)"[^>]*style="fill: {colour}', svg)
+    return [float(place) for place in found]
+
+
+def test_marks_stand_where_the_numbers_are(some: StudyFacts) -> None:
+    """Places are linear in the total variation: 0.9 of the paths are 92.5 % of the whole."""
+    svg = variation_figure(some.networks)
+    ours, greedy, two_opt = (marks(svg, name) for name in ("ours", "layer-greedy", "layer-2-opt"))
+    assert len(ours) == len(greedy) == 2 + 1  # networks, and the legend
+    scale = (greedy[0] - ours[0]) / (96.25 - 92.5)
+    assert scale > 0
+    assert two_opt[0] == pytest.approx(ours[0] + scale * (94.75 - 92.5), abs=0.02)
+    assert ours[0] == pytest.approx(ours[1], abs=0.02)  # the same shares in both networks
+    gaps = gap_figure(some.networks)
+    assert marks(gaps, "ours")[0] < marks(gaps, "layer-2-opt")[0] < marks(gaps, "layer-greedy")[0]
+
+
+def test_a_network_without_a_bound_has_a_dash_and_no_mark(tmp_path: Path) -> None:
+    value = orders_json("mnist-lenet")
+    for group in value["groups"]:
+        group["lower_bound"] = 0.0
+    (tmp_path / "bare.json").write_text(json.dumps(value))
+    known = facts(tmp_path)
+    bare = replace(known, networks=[known.main, read_orders(tmp_path / "bare.json")])
+    assert bare.networks[1].gap("ours") is None
+    assert "of 2 groups there is no bound" in headline(bare)
+    page = build_study_report(bare).files["index.html"]
+    assert len(re.findall(r"<td>0.00</td><td>–</td></tr>", page)) == 2
+
+
+def test_limits_are_rounded_up() -> None:
+    assert [plain(at_most(value)) for value in (0.00444, 0.0044, 0.0, None)] == [
+        "0.45 %",
+        "0.44 %",
+        "0.00 %",
+        "–",
+    ]
+    assert plain(at_most(0.1 + 0.2 - 0.3)) == "0.00 %"
+    assert not Spread(0.002, 0.002, 3).told_apart and Spread(0.003, 0.002, 3).told_apart
+    assert not Spread(0.1, math.nan, 1).told_apart
 
 
 def test_the_overview_shows_a_study_like_any_report(report: Report) -> None:
@@ -162,6 +220,8 @@ def test_the_overview_shows_a_study_like_any_report(report: Report) -> None:
             "strategies",
         ),
         (lambda v: v["groups"][0].update(lower_bound="x"), "x"),
+        (lambda v: v["runs"].pop(), "as many runs"),
+        (lambda v: v["groups"][0]["lengths"]["ours"].pop(), "as many runs"),
     ],
 )
 def test_a_wrong_file_is_one_line(change: object, words: str, tmp_path: Path) -> None:
@@ -173,6 +233,7 @@ def test_a_wrong_file_is_one_line(change: object, words: str, tmp_path: Path) ->
     with pytest.raises(UserError, match=words) as caught:
         read_orders(path)
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
-    path.write_text(json.dumps({**study_json(), "rows": [{"strategy": "ours"}]}))
-    with pytest.raises(UserError, match="run that again"):
-        read_inrs(path)
+    for rows in ([{"strategy": "ours"}], study_json()["rows"][:-1], study_json()["rows"] * 2):
+        path.write_text(json.dumps({**study_json(), "rows": rows}))
+        with pytest.raises(UserError, match="run that again"):
+            read_inrs(path)
