@@ -160,3 +160,44 @@ def test_paths_that_the_readme_names_exist() -> None:
     for line in README.splitlines():
         if line.startswith("| `"):
             assert (ROOT / line.split("`")[1]).is_file(), line
+
+
+STUDY = ROOT / "reports/permutation-study"
+ORDERS = {
+    "original": "original",
+    "random": "random",
+    "layer-greedy": "layer-wise greedy",
+    "layer-2-opt": "layer-wise 2-opt",
+    "ours": "ours",
+}
+
+
+def test_the_table_of_orders_is_the_measured_one() -> None:
+    variation = pd.read_csv(STUDY / "variation.csv")
+    accuracy = pd.read_csv(STUDY / "accuracy.csv")
+    main = variation[variation.network == "cifar10-resnet20"].set_index("strategy")["variation"]
+    before = main["original"].mean()
+    for strategy, label in ORDERS.items():
+        own = accuracy[accuracy.strategy == strategy]
+        cells = [cell(own.loc[own.width == width, "accuracy"]) for width in (64, 48, 32, 24, 16)]
+        total, spread = main[strategy].mean(), main[strategy].std()
+        shown = f"{total:,.0f}" + (f" ± {spread:,.0f}" if spread > 0 else "")
+        change = f"{100 * (total / before - 1):+.1f}".replace("-", "−")
+        line = f"| {label} | {shown} | {change} | {' | '.join(cells)} |"
+        assert line in README, line
+
+
+def test_claims_on_the_study_are_the_measured_ones() -> None:
+    variation = pd.read_csv(STUDY / "variation.csv")
+    means = variation.groupby(["network", "strategy"])["variation"].mean().unstack()
+    assert len(means) == 8 and (means.idxmin(axis=1) == "ours").all()
+    change = 100 * (means["ours"] / means["original"] - 1)
+    least, most = (f"{abs(value):.1f}" for value in (change.max(), change.min()))
+    assert f"by {least} to {most} % against the original" in TEXT
+    groups = pd.read_csv(STUDY / "groups.csv")
+    ours = groups[groups.strategy == "ours"]
+    worst = ours.gap_of_worst_run.max()
+    assert (
+        f"within {100 * worst + 0.005:.2f} % of the shortest path in every one of {len(ours)}"
+        in TEXT
+    )

@@ -59,7 +59,15 @@ def _variation_csv(facts: StudyFacts) -> str:
 
 
 def _groups_csv(facts: StudyFacts) -> str:
-    columns = ("network", "group", "channels", "strategy", "length", "lower_bound", "gap")
+    columns = (
+        "network",
+        "group",
+        "channels",
+        "strategy",
+        "length",
+        "lower_bound",
+        "gap_of_worst_run",
+    )
     return _csv(
         columns,
         (
