@@ -74,7 +74,7 @@ def toy_params() -> dict[str, Any]:
     study = kept["permutation-study"]
     study["networks"] = ["digits-lenet"]
     study["study"] |= {"experiment": "digits-lenet", "widths": [2, 4], "seeds": [0, 1]}
-    study["study"]["change"] = {"task.steps": 20}
+    study["study"]["change"] = {"task.steps": 20, "warm_start.steps": 60}
     toy = kept["digits-lenet"]
     toy["family"] = dict(LENET)
     toy["fetch"]["recipe"] = dict(RECIPE, epochs=12)
