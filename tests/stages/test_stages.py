@@ -25,14 +25,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "copy"
-    shutil.copytree(finished, folder)
-    monkeypatch.chdir(folder)
-    return folder
-
-
 @pytest.mark.parametrize("stage", [*STAGES, "index"])
 def test_a_second_run_gives_the_same_bytes(stage: str, copy: Path) -> None:
     before = contents(copy)

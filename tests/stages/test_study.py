@@ -13,14 +13,6 @@ from tests.toy import toy_params, write_toy_params
 STUDY = "permutation-study"
 
 
-@pytest.fixture
-def copy(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "copy"
-    shutil.copytree(finished, folder)
-    monkeypatch.chdir(folder)
-    return folder
-
-
 def change(folder: Path, **values: Any) -> None:
     """Change keys of the section `study` of the toy study."""
     params = toy_params()
