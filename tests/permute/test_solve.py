@@ -139,7 +139,7 @@ def test_processes_and_thread_counts_give_the_same_orders(solver: str, width: in
             text=True,
             check=True,
         ).stdout
-        for threads in ("1", "2", "2")
+        for threads in ("1", "2")
     }
     assert len(outputs) == 1
     orders = json.loads(outputs.pop().replace("(", "[").replace(")", "]"))
