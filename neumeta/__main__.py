@@ -63,7 +63,7 @@ def _parser() -> OneLineParser:
         default="best",
         help="of the shortest path (default %(default)s)",
     )
-    order.add_argument("--seed", type=int, default=0, help="of the solver (default 0)")
+    order.add_argument("--seed", type=_seed, default=0, help="of the solver, 0 or more (default 0)")
     order.set_defaults(run=_permute)
 
     check = commands.add_parser("check", help="check the whole parameter file")
@@ -77,6 +77,12 @@ def _parser() -> OneLineParser:
     use.add_argument("--params", default="params.yaml", help="the parameter file")
     use.set_defaults(run=_use)
     return parser
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not {text!r}")
+    return int(text)
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
@@ -165,13 +171,14 @@ def _permute(args: argparse.Namespace) -> None:
         orders=args.orders,
     )
     before, after, gaps = facts["tv_before"], facts["tv_after"], [g["gap"] for g in facts["groups"]]
-    change = f", {after / before - 1:+.1%}" if before else ""
+    change = f", {round(after / before - 1, 3) + 0.0:+.1%}" if before else ""
     print(f"total variation {before:.2f} -> {after:.2f}{change}; {len(gaps)} groups", end="")
     known = [gap for gap in gaps if gap is not None]
     print(f", at most {max(known):.2%} above the proven bound" if known else "")
     pinned = {p["reason"] for p in facts["pinned"]}
-    print(f"outputs change by {facts['function_error']:.0e} of the largest; pinned axes: ", end="")
-    print("; ".join(sorted(pinned)) or "none")
+    print(f"outputs change by {facts['function_error']:.0e} of the largest", end="")
+    reasons = ", ".join(f'"{reason}"' for reason in sorted(pinned))
+    print(f"; other axes stay, for these reasons: {reasons}" if pinned else "")
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -187,7 +194,7 @@ def _use(args: argparse.Namespace) -> None:
     from neumeta.select import select_experiments
 
     select_experiments(args.names, args.params)
-    print(f"{args.params}: dvc repro now runs {', '.join(args.names)}")
+    print(f"{args.params}: dvc repro now runs {', '.join(dict.fromkeys(args.names))}")
 
 
 if __name__ == "__main__":

@@ -24,10 +24,10 @@ def select_experiments(names: Sequence[str], path: str | Path = PARAMS_FILE) -> 
     for name in names:
         if name not in params.runnable():
             allowed = ", ".join(params.runnable())
-            kind = "network of studies" if name in params.networks else "experiment"
-            why = "has no INR to run" if name in params.networks else "is not defined"
-            raise UserError(f"{path}: {kind} {name!r} {why}; allowed are {allowed}")
-    chosen = params.selected(names).model_dump(mode="json")
+            users = [key for key, s in params.defined_studies.items() if name in s.networks]
+            why = f"has no INR; choose its study, {users[0]}" if users else "is not defined"
+            raise UserError(f"{path}: experiment or study {name!r} {why}; allowed are {allowed}")
+    chosen = params.selected(list(dict.fromkeys(names))).model_dump(mode="json")
     text = Path(path).read_text(encoding="utf-8")
     for key in LISTS:
         text = _replace(text, key, _block(key, chosen[key]))

@@ -215,7 +215,7 @@ def test_selecting_a_study_lists_all_that_it_needs(tmp_path: Path) -> None:
     both = load_params(path)
     assert set(both.bases) == {"digits-lenet", *study.networks}
     assert set(both.ordered) == set(study.networks)
-    with pytest.raises(UserError, match="'cifar10-lenet' has no INR to run"):
+    with pytest.raises(UserError, match="'cifar10-lenet' has no INR; choose its study, permut"):
         select_experiments(["cifar10-lenet"], path)
     select_experiments(["digits-lenet"], path)
     assert path.read_text(encoding="utf-8") == original

@@ -51,9 +51,9 @@ def build_for(
     if name not in architectures():
         near = difflib.get_close_matches(name, architectures(), n=1)
         raise UserError(
-            f"architecture {name!r} is unknown; allowed are lenet, cifar_resnet20 to "
-            "cifar_resnet110, and the classifiers of torchvision, such as resnet50"
-            + (f"; did you mean {near[0]!r}?" if near else "")
+            f"architecture {name!r} is unknown; allowed are lenet, cifar_resnet with a depth of "
+            f"{', '.join(map(str, _CIFAR_DEPTHS))}, and the classifiers of torchvision, such as "
+            "resnet50" + (f"; did you mean {near[0]!r}?" if near else "")
         )
 
     def size(tensor: str, axis: int) -> int:

@@ -54,6 +54,9 @@ def permute_file(
     if len({path.resolve() for path in [*targets, Path(checkpoint)]}) <= len(targets):
         raise UserError("checkpoint, output, report and orders must be different files")
     for path in targets:
+        is_report = report is not None and path == Path(report)
+        if path.suffix != ".safetensors" and not is_report:
+            raise UserError(f"{path}: must end in .safetensors, the format that is written")
         check_writable(path)
     network, example = build_for(architecture, read_weights(checkpoint), str(checkpoint), fold=fold)
     found = smooth(network, example, solver=solver, seed=seed)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from scipy.stats import t as student_t
+
 from neumeta.report import StageRun
 from neumeta.study_report.labels import ORIGINAL, OURS
 
@@ -33,8 +35,9 @@ class Spread(NamedTuple):
 
     @property
     def told_apart(self) -> bool:
-        """Whether the mean is further from 0 than two standard errors."""
-        return abs(self.mean) > 2 * self.std / math.sqrt(self.n)
+        """Whether 0 lies outside the 95 % interval of the mean (Student's t)."""
+        limit = float(student_t.ppf(0.975, self.n - 1)) if self.n > 1 else math.inf
+        return abs(self.mean) > limit * self.std / math.sqrt(self.n)
 
 
 @dataclass(frozen=True)

@@ -138,13 +138,15 @@ def _published_variation(facts: StudyFacts) -> str:
     text = (
         f"Published ({facts.published_as}): {share(after / before - 1)}, {decimal(before)} to "
         f"{decimal(after)}. On the weights of {main.name} it is {share(ours / original - 1)}, "
-        f"{decimal(original)} to {decimal(ours)}, in the sum over all weights, undivided."
+        f"{decimal(original)} to {decimal(ours)}, in the sum over all weights, undivided, with "
+        "BatchNorm folded; whether the published sums are so, is not told."
     )
     missing = ours - original * after / before
     if missing > main.left():
         text += (
-            f" In any order its paths could be shorter by {decimal(main.left())} at most; "
-            f"{decimal(missing)} are missing to the published share."
+            " In any order its paths could be shorter than in our worst run by "
+            f"{decimal(main.left())} at most; {decimal(missing)} are missing to the published "
+            "share."
         )
     return text
 
@@ -174,7 +176,7 @@ def _at_largest_width(facts: StudyFacts) -> str:
     inrs, told = facts.inrs, facts.published
     full, digits = inrs.widths[-1], digits_for(inrs.examples)
     gain = difference(inrs.difference(OURS, ORIGINAL, full), digits)
-    text = f"At h = {full} the INRs from our order lie {gain}, compared with the original one"
+    text = f"At h = {full} the INRs from our order, against those from the original one: {gain}"
     if {ORIGINAL, OURS} <= set(told):
         more = told[OURS]["accuracy"] - told[ORIGINAL]["accuracy"]
         text += f"; published is a difference of {more:+.2f} points, of one run each"
@@ -190,9 +192,12 @@ def _by_width(facts: StudyFacts) -> str:
             f"h = {width}: {LABELS[best].text}, {with_spread(inrs.accuracy(best, width), digits)}"
         )
         if best != OURS:
-            text += f" (ours {difference(inrs.difference(OURS, best, width), digits)})"
+            text += f" (ours: {difference(inrs.difference(OURS, best, width), digits)})"
         parts.append(text)
-    return f"The order with the highest mean accuracy: {'; '.join(parts)}."
+    return (
+        f"The order with the highest mean accuracy: {'; '.join(parts)}. Not told apart: 0 lies in "
+        "the 95 % interval (Student's t) of the difference, paired by seed."
+    )
 
 
 def _dead(facts: StudyFacts) -> str:

@@ -104,5 +104,5 @@ def difference(value: Spread, digits: int) -> str:
     if math.isfinite(value.std):
         text += f" ± {100 * value.std:.{digits}f}"
     side = "above" if value.mean > 0 else "below"
-    apart = "" if value.told_apart else " (not told apart: within two standard errors)"
+    apart = "" if value.told_apart else ", not told apart"
     return f"{text}{SPACE}points {side}{apart}"

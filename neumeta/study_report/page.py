@@ -124,4 +124,4 @@ def _strategy(facts: StudyFacts, name: str) -> dict[str, Any]:
 
 def _change(value: Spread) -> tuple[str, str]:
     """Change against the original order and its spread, hundredths."""
-    return signed(value.mean - 1, 1), spread_of(value.std, 2)
+    return signed(value.mean - 1, 2), spread_of(value.std, 2)

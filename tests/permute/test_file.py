@@ -115,10 +115,11 @@ def mistakes(checkpoint: Path) -> list[tuple[list[str], str]]:
         ([__file__, *resnet20], "neither safetensors nor a PyTorch state dict of plain tensors"),
         ([str(checkpoint), *resnet20, "--json", "{out}"], "must be different files"),
         ([str(checkpoint), *resnet20, "--json", "/proc/none/x.json"], "/proc/none"),
+        ([str(checkpoint), *resnet20, "--orders", "o.pt"], "o.pt: must end in .safetensors"),
     ]
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(9))
 def test_a_mistake_is_one_line_and_writes_nothing(
     number: int, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +129,21 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     assert main(["permute", *arguments, "--out", str(out)]) == 1
     shown = capsys.readouterr()
     assert text in shown.err and shown.err.count("\n") == 1 and not shown.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_formats_and_seeds_below_zero_are_refused(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["permute", str(checkpoint), "--arch", "cifar_resnet20", "--out"]
+    for report in ([], ["--json", str(tmp_path / "net.json")]):
+        assert main([*command, str(tmp_path / "net.pt"), *report]) == 1
+        assert "net.pt: must end in .safetensors" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        main([*command, str(tmp_path / "net.safetensors"), "--seed", "-1"])
+    error = capsys.readouterr().err
+    assert caught.value.code == 2 and error.count("\n") == 1
+    assert "--seed: must be a whole number, 0 or more, not '-1'" in error
     assert not list(tmp_path.iterdir())
 
 

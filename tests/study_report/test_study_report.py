@@ -69,10 +69,10 @@ def test_sentences_say_what_was_measured(some: StudyFacts) -> None:
     assert "Published (Table 1): −21.6 %, 58 141.80 to 45 576.02." in told
     assert "it is −7.5 %, 80 000.00 to 74 000.00, in the sum over all weights" in told
     # 80,000 x 45,576.02 / 58,141.80 = 62,710.17, where 300 of 74,000 are left to gain.
-    assert "could be shorter by 300.00 at most; 11 289.84 are missing" in told
-    assert "from our order lie 0.60 ± 0.00 points above, compared" in told
+    assert "worst run by 300.00 at most; 11 289.84 are missing" in told
+    assert "against those from the original one: 0.60 ± 0.00 points above;" in told
     assert "published is a difference of +0.25 points" in told
-    assert "h = 64: layer-wise 2-opt, 90.90 ± 0.10 % (ours 0.20 ± 0.00 points below)" in told
+    assert "h = 64: layer-wise 2-opt, 90.90 ± 0.10 % (ours: 0.20 ± 0.00 points below)" in told
     assert "Dead generators" not in told
     assert [plain(figure.value) for figure in key_figures(some)] == [
         "−7.5 %",
@@ -84,7 +84,7 @@ def test_sentences_say_what_was_measured(some: StudyFacts) -> None:
 
 def test_sentences_change_with_what_was_measured(tmp_path: Path) -> None:
     worse = facts(tmp_path, ours=0.85, original=0.90)
-    assert "from our order lie 5.00 ± 0.00 points below" in plain(" ".join(findings(worse)))
+    assert "the original one: 5.00 ± 0.00 points below" in plain(" ".join(findings(worse)))
     rough = orders_json("mnist-lenet")
     for run in rough["runs"]:
         if run["strategy"] == "ours":
@@ -102,7 +102,7 @@ def test_sentences_change_with_what_was_measured(tmp_path: Path) -> None:
     told = " ".join(findings(changed))
     assert "Dead generators, which no mean leaves out: random 1." in told
     assert "ublished" not in told  # nothing published is at hand
-    assert "from our order lie level, compared with the original one." in told
+    assert "against those from the original one: level." in told
     page = build_study_report(changed).files["index.html"]
     assert "dead generator in 1 seed" in page and "Published" not in page
 
@@ -140,7 +140,7 @@ def test_the_page_shows_the_tables_and_needs_nothing_else(report: Report) -> Non
         assert label.text in page
     row = re.search(r'<tr class="reference">.*?</tr>', page, re.DOTALL)
     assert row is not None
-    parts = ("ours", "74 000.00", "18 500.00", "−7.5", "90.70", ">+0.60<", "45 576.02", "91.87")
+    parts = ("ours", "74 000.00", "18 500.00", "−7.50", "90.70", ">+0.60<", "45 576.02", "91.87")
     for part in parts:
         assert part in row[0], part
     assert page.count("<details>") == 2
@@ -198,7 +198,8 @@ def test_limits_are_rounded_up() -> None:
         "–",
     ]
     assert plain(at_most(0.1 + 0.2 - 0.3)) == "0.00 %"
-    assert not Spread(0.002, 0.002, 3).told_apart and Spread(0.003, 0.002, 3).told_apart
+    # Student's t for two degrees of freedom is 4.303; times 0.002 / sqrt(3) it is 0.004968.
+    assert not Spread(0.0049, 0.002, 3).told_apart and Spread(0.0051, 0.002, 3).told_apart
     assert not Spread(0.1, math.nan, 1).told_apart
 
 
