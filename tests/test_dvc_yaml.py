@@ -2,11 +2,8 @@
 
 import builtins
 import io
-import json
 import os
-import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -145,64 +142,3 @@ def test_command_line_and_lists_name_the_same_paths(stage: str) -> None:
     outs = set(outs_of(stage))
     folder_outs = {w for w in words if any(out.startswith(f"{w}/") for out in outs)}
     assert words - folder_outs == deps | {out for out in outs if not covers([*folder_outs], out)}
-
-
-def dvc(folder: Path, *arguments: str) -> str:
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(folder),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def stages_run(output: str) -> set[str]:
-    return {found.split("@")[0] for found in re.findall(r"Running stage '([^']+)'", output)}
-
-
-def test_dvc_reruns_exactly_what_a_change_can_reach(tmp_path: Path) -> None:
-    """The whole toy pipeline by `dvc repro`, then one change after another."""
-    folder = tmp_path / "project"
-    skip = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "neumeta", folder / "neumeta", ignore=skip)
-    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
-        shutil.copy(ROOT / name, folder / name)
-    params = toy_params()
-    write_toy_params(folder, params)
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    dvc(folder, "init", "-q")
-    assert stages_run(dvc(folder, "repro")) == set(ALL)
-    second = dvc(folder, "repro")
-    assert stages_run(second) == set()
-    assert "up to date" in second
-
-    params["digits-lenet"]["report"]["title"] = "Another title"
-    write_toy_params(folder, params)
-    assert set(json.loads(dvc(folder, "status", "--json"))) == {"report@digits-lenet"}
-
-    params["digits-lenet"]["train"]["task"]["lr"] *= 0.9
-    write_toy_params(folder, params)
-    again = {"train", "sweep", "ablate", "study", "report", "study_report", "index"}
-    assert stages_run(dvc(folder, "repro")) == again
-
-    params["digits-lenet"]["baselines"]["individual"]["seeds"] = [3]
-    params["digits-lenet"]["train"]["task"]["lr"] /= 0.9
-    write_toy_params(folder, params)
-    back = stages_run(dvc(folder, "repro"))
-    again = {"baselines", "report", "study_report", "index"}
-    assert back == again, "the run cache must restore a known training"
-    # What a fresh clone holds is enough to see that the lock matches the code.
-    shutil.rmtree(folder / ".dvc/cache")
-    for path in ("data/datasets", "data/experiments", "data/orders", "data/studies"):
-        shutil.rmtree(folder / path)
-    assert stages_run(dvc(folder, "repro", "--dry", "--allow-missing")) == set()

@@ -73,8 +73,8 @@ def toy_params() -> dict[str, Any]:
     kept["orders"]["seeds"] = [0, 1]
     study = kept["permutation-study"]
     study["networks"] = ["digits-lenet"]
-    study["study"] |= {"experiment": "digits-lenet", "widths": [2, 4], "seeds": [0, 1]}
-    study["study"]["change"] = {"task.steps": 20, "warm_start.steps": 60}
+    study["study"] |= {"experiment": "digits-lenet", "widths": [2, 4], "seeds": [0]}
+    study["study"]["change"] = {"task.steps": 20, "warm_start.steps": 40}
     toy = kept["digits-lenet"]
     toy["family"] = dict(LENET)
     toy["fetch"]["recipe"] = dict(RECIPE, epochs=12)

@@ -70,6 +70,6 @@ def test_a_finished_study_leaves_no_parts_and_says_what_it_trained(finished: Pat
     assert not (finished / "data/.resume" / STUDY).exists()
     study = json.loads((finished / f"data/studies/{STUDY}/study.json").read_text())
     assert study["train"]["task"]["steps"] == 20  # as changed by the study
-    assert {row["seed"] for row in study["rows"]} == {0, 1}
+    assert {row["seed"] for row in study["rows"]} == {0}
     record = json.loads((finished / f"data/studies/{STUDY}/study.run.json").read_text())
     assert record["seconds"] > 0.5  # the time of the trainings

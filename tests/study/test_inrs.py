@@ -22,6 +22,7 @@ from tests.toy import toy_dataset, toy_family, toy_params, trained_toy
 def parameters() -> tuple[StudyInrParams, TrainParams, SweepParams]:
     params = toy_params()
     section, study = params["digits-lenet"], params["permutation-study"]["study"]
+    study |= {"seeds": [0, 1], "change": {"task.steps": 20, "warm_start.steps": 60}}
     parsed = parse(StudyInrParams, study, "toy", "study")
     train = parse(TrainParams, section["train"], "toy", "train")
     return parsed, study_params(train, parsed), parse(SweepParams, section["sweep"], "toy", "sweep")
