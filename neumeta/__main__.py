@@ -1,10 +1,11 @@
-"""The command `neumeta`: sample, info, evaluate, permute, check, use."""
+"""The command `neumeta`: sample, info, evaluate, permute, check, use, code."""
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
 
+from neumeta.errors import UserError
 from neumeta.params import DEFAULT_DRAWS
 from neumeta.permute.solvers import SOLVERS
 from neumeta.stages._main import OneLineParser, guarded
@@ -76,6 +77,19 @@ def _parser() -> OneLineParser:
     use.add_argument("names", nargs="+", metavar="NAME")
     use.add_argument("--params", default="params.yaml", help="the parameter file")
     use.set_defaults(run=_use)
+
+    code = commands.add_parser("code", help="what a change of code does to committed results")
+    asked = code.add_subparsers(dest="question", required=True, parser_class=OneLineParser)
+    reason = asked.add_parser("why", help="say what gave a stage another identity")
+    reason.add_argument("stage", help="such as train")
+    reason.add_argument("--base", help="revision to compare with (default: that of the results)")
+    reason.set_defaults(run=_code_why)
+    accept = asked.add_parser(
+        "accept", help="keep the results of stages whose old and new code give the same bytes"
+    )
+    accept.add_argument("why", help="what was changed, for the ledger code.yaml")
+    accept.add_argument("--base", help="revision to compare with (default: that of the results)")
+    accept.set_defaults(run=_code_accept)
     return parser
 
 
@@ -195,6 +209,22 @@ def _use(args: argparse.Namespace) -> None:
 
     select_experiments(args.names, args.params)
     print(f"{args.params}: dvc repro now runs {', '.join(dict.fromkeys(args.names))}")
+
+
+def _code_why(args: argparse.Namespace) -> None:
+    from neumeta.gate.why import why
+
+    print("\n".join(why(args.stage, base=args.base)))
+
+
+def _code_accept(args: argparse.Namespace) -> None:
+    from neumeta.gate.accept import accept
+    from neumeta.gate.wording import told
+
+    outcome = accept(args.why, base=args.base)
+    print("\n".join(told(outcome)))
+    if outcome is not None and any(verdict.faults for verdict in outcome.verdicts):
+        raise UserError("results of the stages that differ are stale; `dvc repro` renews them")
 
 
 if __name__ == "__main__":

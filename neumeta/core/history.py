@@ -27,7 +27,9 @@ def git(root: str | Path, *arguments: str) -> bytes:
     try:
         return subprocess.run(command, capture_output=True, check=True).stdout
     except OSError as error:
-        raise UserError(f"git {arguments[0]}: {error.strerror}; the code needs its history") from error
+        raise UserError(
+            f"git {arguments[0]}: {error.strerror}; the code needs its history"
+        ) from error
     except subprocess.CalledProcessError as error:
         reason = " ".join(error.stderr.decode(errors="replace").split())
         raise UserError(f"git {arguments[0]}: {reason}") from error
@@ -48,12 +50,13 @@ def tree_at(root: str | Path, revision: str) -> dict[str, bytes]:
     """
     names = git(root, "ls-tree", "--name-only", revision).decode().split()
     wanted = [name for name in (PACKAGE, LOCK, "code.yaml") if name in names]
-    archive = tarfile.open(fileobj=io.BytesIO(git(root, "archive", revision, *wanted)))
     found = {}
-    for member in archive.getmembers():
-        stream = archive.extractfile(member) if member.isfile() else None
-        if stream is not None:
-            found[member.name] = stream.read()
+    content = io.BytesIO(git(root, "archive", revision, *wanted))
+    with tarfile.open(fileobj=content) as archive:
+        for member in archive.getmembers():
+            stream = archive.extractfile(member) if member.isfile() else None
+            if stream is not None:
+                found[member.name] = stream.read()
     return found
 
 

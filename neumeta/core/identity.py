@@ -195,8 +195,12 @@ def imported_names(text: str, package: tuple[str, ...]) -> set[str]:
             base = list(package[: len(package) - node.level + 1]) if node.level else []
             start = ".".join([*base, *([node.module] if node.module else [])])
             names |= {start, *(f"{start}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            if ast.unparse(node.func).rpartition(".")[2] in {"import_module", "__import__"}:
-                names.add(str(node.args[0].value))
+        elif (
+            isinstance(node, ast.Call)
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+            and ast.unparse(node.func).rpartition(".")[2] in {"import_module", "__import__"}
+        ):
+            names.add(str(node.args[0].value))
     parents = {name[:i] for name in names for i, c in enumerate(name) if c == "."}
     return {name for name in names | parents if name}

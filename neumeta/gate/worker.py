@@ -1,0 +1,97 @@
+"""Runs stages of one tree, each in a process of its own that starts in no time.
+
+A script, started by its path: it must not import this project before it knows which tree's. Heavy
+packages are imported once, here; every stage then runs in a fork. Tasks come as lines of JSON with
+the keys `module`, `arguments`, `folder`, `coverage` (a file, or null) and `log`; each is answered
+by a line with `status`.
+"""
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from typing import Any
+
+HEAVY = (
+    "torch",
+    "torch.fx",
+    "torch.fx.experimental.proxy_tensor",
+    "torch.optim",
+    "numpy",
+    "scipy.sparse.csgraph",
+    "scipy.stats",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+    "pandas",
+    "matplotlib.figure",
+    "jinja2",
+    "pydantic",
+    "PIL.Image",
+    "pyvrp",
+    "torch_pruning",
+    "ruamel.yaml",
+)
+# A twin trains for three steps: its generator is dead by design, and nobody judges it.
+SILENCED = ("check_alive",)
+
+
+def main(root: str) -> None:
+    """Answer tasks until the input ends.
+
+    Args:
+        root: The tree whose code runs.
+    """
+    sys.path[:] = [root, *(path for path in sys.path if path and path != os.path.dirname(__file__))]
+    for name in HEAVY:
+        try:
+            importlib.import_module(name)
+        except ImportError:  # the stage that needs it will say so
+            continue
+    answers = os.fdopen(os.dup(1), "w")
+    print(json.dumps({"status": "ready"}), file=answers, flush=True)
+    for line in sys.stdin:
+        task = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            os._exit(_run(task, root))
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        print(json.dumps({"status": code}), file=answers, flush=True)
+
+
+def _run(task: dict[str, Any], root: str) -> int:
+    """In the fork: run one stage, its output in a file."""
+    log = os.open(task["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.chdir(task["folder"])
+    watch = None
+    if task["coverage"]:
+        import coverage
+
+        source = [os.path.join(root, "neumeta")]
+        watch = coverage.Coverage(data_file=task["coverage"], source=source, config_file=False)
+        watch.start()
+    try:
+        main_of = importlib.import_module(task["module"]).main
+        for module in list(sys.modules.values()):
+            if getattr(module, "__name__", "").startswith("neumeta"):
+                for name in SILENCED:
+                    if hasattr(module, name):
+                        setattr(module, name, lambda *_: None)
+        return int(main_of(task["arguments"]))
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if watch is not None:
+            watch.stop()
+            watch.save()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
