@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from neumeta.errors import UserError
 from neumeta.params import DEFAULT_DRAWS
 from neumeta.permute.solvers import SOLVERS
-from neumeta.stages._main import OneLineParser, guarded
+from neumeta.stages._main import OneLineParser, deterministic, guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -114,6 +114,7 @@ def _sample(args: argparse.Namespace) -> None:
     from neumeta.files import sha256_of
     from neumeta.morph import load
 
+    deterministic()
     for path in args.out:
         check_suffix(path)
     morph = load(args.checkpoint)
@@ -157,6 +158,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from neumeta.morph import load
     from neumeta.tasks import task_named
 
+    deterministic()
     morph = load(args.checkpoint)
     for width in args.width:
         morph.family.check_width(width)
@@ -174,6 +176,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 def _permute(args: argparse.Namespace) -> None:
     from neumeta.permute.file import permute_file
 
+    deterministic()
     facts = permute_file(
         args.checkpoint,
         args.arch,

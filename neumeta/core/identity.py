@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from neumeta.core.syntax import module_meaning, parsed
@@ -177,7 +178,8 @@ def _imports(path: str, files: Files) -> tuple[set[str], set[str]]:
     return own - {f"{PACKAGE}/__init__.py"}, outside
 
 
-def imported_names(text: str, package: tuple[str, ...]) -> set[str]:
+@lru_cache(maxsize=2048)
+def imported_names(text: str, package: tuple[str, ...]) -> frozenset[str]:
     """Full names of all that a module imports, wherever in it, also by `import_module("name")`.
 
     Args:
@@ -203,4 +205,4 @@ def imported_names(text: str, package: tuple[str, ...]) -> set[str]:
         ):
             names.add(str(node.args[0].value))
     parents = {name[:i] for name in names for i, c in enumerate(name) if c == "."}
-    return {name for name in names | parents if name}
+    return frozenset(name for name in names | parents if name)

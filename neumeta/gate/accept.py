@@ -216,7 +216,7 @@ def twin_params(params: Mapping[str, Any], inputs: Path) -> dict[str, Any]:
         The same sections, cut.
     """
     twins: dict[str, Any] = {key: cut(value, key) for key, value in params.items()}
-    twins["data"] = make_data(inputs / "data", twins["data"])
+    twins["data"] = make_data(inputs / "data", twins.get("data", {}))
     for section in twins.values():
         if isinstance(section, dict) and {"family", "fetch"} <= {*section}:
             section["fetch"] = make_checkpoint(inputs / "checkpoints", section)

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
-
+from neumeta.core.unchanged import unchanged
 from neumeta.errors import UserError
 from neumeta.files import check_writable, write_json
 
@@ -51,8 +50,34 @@ def stage_parser(name: str, *flags: str) -> OneLineParser:
     return parser
 
 
+def staged(name: str, body: Callable[[], None]) -> int:
+    """Run a stage's body, as `guarded`; its code must not change meanwhile.
+
+    Args:
+        name: Name of the stage.
+        body: Does the work.
+
+    Returns:
+        The exit status.
+    """
+
+    def work() -> None:
+        deterministic()
+        with unchanged(name):
+            body()
+
+    return guarded(name, work)
+
+
+def deterministic() -> None:
+    """Let torch choose the algorithms that give the same bytes on every run."""
+    import torch  # not every command needs it
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
 def guarded(name: str, body: Callable[[], None]) -> int:
-    """Run a stage's body; a user's error becomes one line and exit status 1.
+    """Run a command's body; a user's error becomes one line and exit status 1.
 
     Args:
         name: Shown before the error.
@@ -62,7 +87,6 @@ def guarded(name: str, body: Callable[[], None]) -> int:
         The exit status.
     """
     logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
-    torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         body()
     except UserError as error:
@@ -100,6 +124,8 @@ def recorded(
     Yields:
         Nothing.
     """
+    import torch
+
     check_writable(path)
     start = time.perf_counter()
     yield

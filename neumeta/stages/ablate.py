@@ -13,7 +13,7 @@ from neumeta.files import check_writable
 from neumeta.models.family import Family
 from neumeta.network_file import read_network
 from neumeta.params import PARAMS_FILE, AblateParams, SweepParams, TrainParams, load_section
-from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.stages._main import flags, recorded, stage_parser, staged
 from neumeta.state_key import RESUME_ROOT, loaded_code
 from neumeta.tables import write_table
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_table(args.out, ABLATION_COLUMNS, rows)
         parts.forget_other_inrs(line.variant for line in lines)
 
-    return guarded("ablate", body)
+    return staged("ablate", body)
 
 
 def _lines(experiment: str, table: str | None) -> list[Line]:

@@ -19,7 +19,7 @@ from neumeta.params import (
     parse,
 )
 from neumeta.results import to_frame, write_results
-from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.stages._main import flags, recorded, stage_parser, staged
 from neumeta.state_key import RESUME_ROOT, loaded_code
 
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_results(args.out, to_frame(comparison.measure(diary)))
         diary.forget_others(jobs)
 
-    return guarded("baselines", body)
+    return staged("baselines", body)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from neumeta.dataset import write_dataset
 from neumeta.params import DataParams, load_section
 from neumeta.sources import load_dataset
-from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.stages._main import flags, recorded, stage_parser, staged
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with recorded("data", args.record):
             write_dataset(args.out, load_dataset(args.dataset, params))
 
-    return guarded("data", body)
+    return staged("data", body)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from neumeta.errors import UserError
 from neumeta.fit import EpochRecord
 from neumeta.models.family import make_family
 from neumeta.params import PARAMS_FILE, FamilyParams, FetchParams, load_section, load_value
-from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.stages._main import flags, recorded, stage_parser, staged
 from neumeta.tables import write_table
 
 CURVE_COLUMNS = ("epoch", "loss", "val_accuracy")
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_checkpoint(args.out, weights, header)
             write_table(args.history, CURVE_COLUMNS, map(asdict, curve))
 
-    return guarded("fetch", body)
+    return staged("fetch", body)
 
 
 if __name__ == "__main__":

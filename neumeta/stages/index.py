@@ -8,7 +8,7 @@ from neumeta.errors import UserError
 from neumeta.files import atomic_write_text
 from neumeta.report import check_summary, render_overview
 from neumeta.report.reading import read_json
-from neumeta.stages._main import flags, guarded, stage_parser
+from neumeta.stages._main import flags, stage_parser, staged
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             summaries.append(value)
         atomic_write_text(args.out, render_overview(summaries))
 
-    return guarded("index", body)
+    return staged("index", body)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from neumeta.evaluate import evaluate
 from neumeta.files import write_json
 from neumeta.network_file import read_network
 from neumeta.params import OrdersParams, load_section
-from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.stages._main import flags, recorded, stage_parser, staged
 from neumeta.study.orders import measure_orders
 from neumeta.tasks import task_named
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             }
             write_json(args.out, report)
 
-    return guarded("orders", body)
+    return staged("orders", body)
 
 
 if __name__ == "__main__":

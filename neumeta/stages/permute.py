@@ -19,7 +19,7 @@ from neumeta.permute.function import assert_function_preserved, function_change
 from neumeta.permute.orders import find_orders
 from neumeta.permute.path import shortest_path
 from neumeta.permute.variation import total_variation
-from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.stages._main import flags, recorded, stage_parser, staged
 
 LARGEST_CHECK = 1000
 
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             }
             write_json(args.report, report)
 
-    return guarded("permute", body)
+    return staged("permute", body)
 
 
 def _group_of(clique: CliqueGroup, weights: Mapping[str, Tensor]) -> Group:

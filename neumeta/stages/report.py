@@ -18,7 +18,7 @@ from neumeta.report.reading import (
     read_tables,
     read_variation,
 )
-from neumeta.stages._main import flags, git_revision, guarded, stage_parser
+from neumeta.stages._main import flags, git_revision, stage_parser, staged
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             atomic_write_text(Path(args.out) / name, text)
         atomic_write_text(args.summary, report.summary)
 
-    return guarded("report", body)
+    return staged("report", body)
 
 
 if __name__ == "__main__":

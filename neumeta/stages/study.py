@@ -15,7 +15,7 @@ from neumeta.params import (
     load_section,
     study_params,
 )
-from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.stages._main import flags, recorded, stage_parser, staged
 from neumeta.state_key import RESUME_ROOT, forget, loaded_code
 from neumeta.study.inrs import controls, train_inrs
 
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_json(args.out, report)
         forget(folder)
 
-    return guarded("study", body)
+    return staged("study", body)
 
 
 if __name__ == "__main__":

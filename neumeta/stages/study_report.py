@@ -9,7 +9,7 @@ from neumeta.errors import UserError
 from neumeta.files import atomic_write_text
 from neumeta.params import StudyParams, load_section
 from neumeta.report.reading import read_run
-from neumeta.stages._main import flags, git_revision, guarded, stage_parser
+from neumeta.stages._main import flags, git_revision, stage_parser, staged
 from neumeta.study_report import StudyFacts, build_study_report
 from neumeta.study_report.reading import read_inrs, read_orders
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             atomic_write_text(Path(args.out) / name, text)
         atomic_write_text(args.summary, report.summary)
 
-    return guarded("study_report", body)
+    return staged("study_report", body)
 
 
 if __name__ == "__main__":

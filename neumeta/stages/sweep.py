@@ -9,7 +9,7 @@ from neumeta.files import check_writable
 from neumeta.morph import load
 from neumeta.params import SweepParams, load_section
 from neumeta.results import to_frame, write_results
-from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.stages._main import flags, recorded, stage_parser, staged
 from neumeta.state_key import RESUME_ROOT, loaded_code, state_key
 from neumeta.sweep import inr_files, sweep, sweep_shard, units_of
 from neumeta.sweep_parts import SweepParts, parse_shard
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_results(args.out, to_frame(rows))
         parts.remove()
 
-    return guarded("sweep", body)
+    return staged("sweep", body)
 
 
 if __name__ == "__main__":

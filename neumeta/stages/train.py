@@ -16,7 +16,7 @@ from neumeta.inr.train import HISTORY_COLUMNS, Trainer
 from neumeta.network_file import read_network
 from neumeta.parallel import Team, assembled
 from neumeta.params import TrainParams, load_section
-from neumeta.stages._main import flags, guarded, recorded, stage_parser
+from neumeta.stages._main import flags, recorded, stage_parser, staged
 from neumeta.state_key import RESUME_ROOT, loaded_code, state_key
 from neumeta.tables import write_table
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with assembled() as team:
             train(args, team)
 
-    return guarded("train", body)
+    return staged("train", body)
 
 
 def train(args: argparse.Namespace, team: Team) -> None:
