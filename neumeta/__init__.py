@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neumeta.morph import MorphableNetwork, load
+    from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
     from neumeta.permute.arrangement import Arrangement
     from neumeta.permute.smooth import smooth
     from neumeta.permute.trace import trace_cliques
@@ -13,8 +13,8 @@ __all__ = ["Arrangement", "MorphableNetwork", "__version__", "load", "smooth", "
 __version__ = "0.1.0"
 _HOMES = {
     "Arrangement": "neumeta.permute.arrangement",
-    "MorphableNetwork": "neumeta.morph",
-    "load": "neumeta.morph",
+    "MorphableNetwork": "neumeta.methods.metamorphosis.morph",
+    "load": "neumeta.methods.metamorphosis.morph",
     "smooth": "neumeta.permute.smooth",
     "trace_cliques": "neumeta.permute.trace",
 }

@@ -5,10 +5,10 @@ import json
 import sys
 from collections.abc import Sequence
 
-from neumeta.errors import UserError
-from neumeta.params import DEFAULT_DRAWS
+from neumeta.core.errors import UserError
+from neumeta.core.fields import DEFAULT_DRAWS
+from neumeta.core.stage import OneLineParser, deterministic, guarded
 from neumeta.permute.solvers import SOLVERS
-from neumeta.stages._main import OneLineParser, deterministic, guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,9 +110,9 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
 def _sample(args: argparse.Namespace) -> None:
     import torch
 
-    from neumeta.export import check_suffix, export_network
-    from neumeta.files import sha256_of
-    from neumeta.morph import load
+    from neumeta.core.files import sha256_of
+    from neumeta.methods.metamorphosis.morph import load
+    from neumeta.models.export import check_suffix, export_network
 
     deterministic()
     for path in args.out:
@@ -140,8 +140,8 @@ def _sample(args: argparse.Namespace) -> None:
 
 
 def _info(args: argparse.Namespace) -> None:
-    from neumeta.checkpoint import read_header
-    from neumeta.morph import load
+    from neumeta.core.checkpoint import read_header
+    from neumeta.methods.metamorphosis.morph import load
 
     header = read_header(args.checkpoint)
     facts = load(args.checkpoint).info() if header["kind"] == "inr" else header
@@ -153,10 +153,10 @@ def _info(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     import torch
 
-    from neumeta.dataset import read_dataset
-    from neumeta.evaluate import evaluate
-    from neumeta.morph import load
-    from neumeta.tasks import task_named
+    from neumeta.data.dataset import read_dataset
+    from neumeta.measure.evaluate import evaluate
+    from neumeta.methods.metamorphosis.morph import load
+    from neumeta.tasks.registry import task_named
 
     deterministic()
     morph = load(args.checkpoint)
@@ -199,7 +199,7 @@ def _permute(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from neumeta.params import load_params
+    from neumeta.stages._params_file import load_params
 
     params = load_params(args.params)
     print(
@@ -208,7 +208,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _use(args: argparse.Namespace) -> None:
-    from neumeta.select import select_experiments
+    from neumeta.stages._params_file import select_experiments
 
     select_experiments(args.names, args.params)
     print(f"{args.params}: dvc repro now runs {', '.join(dict.fromkeys(args.names))}")

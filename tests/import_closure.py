@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from neumeta.state_key import is_neutral
+from neumeta.core.cache_key import is_neutral
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,6 +50,7 @@ def stage_deps(stage: str) -> list[str]:
     Packages with templates count as one folder; files without any code, as most `__init__.py`,
     do not count.
     """
-    found = closure(ROOT / "neumeta" / "stages" / f"{stage}.py")
+    (start,) = (ROOT / "neumeta/stages").rglob(f"{stage}.py")
+    found = closure(start)
     files = {f for f in found if not is_neutral(ROOT / f) and not _is_docstring_only(ROOT / f)}
     return sorted({next((f for f in FOLDERS if file.startswith(f"{f}/")), file) for file in files})

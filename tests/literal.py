@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from neumeta.inr.generator import WeightGenerator
+from neumeta.methods.metamorphosis.generator import WeightGenerator
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from neumeta.checkpoint import read_checkpoint, write_checkpoint
-from tests.stages.commands import command_of
+from neumeta.core.checkpoint import read_checkpoint, write_checkpoint
+from tests.stages.commands import command_of, module_of
 from tests.toy import ROOT, toy_params, write_toy_params
 
 EXPERIMENT = "data/experiments/digits-lenet"
@@ -18,7 +18,7 @@ INR = f"{EXPERIMENT}/inr/seed-0.safetensors"
 
 
 def stage(name: str) -> list[str]:
-    return ["-m", f"neumeta.stages.{name}", *command_of(name)]
+    return ["-m", module_of(name), *command_of(name)]
 
 
 def nothing(folder: Path) -> None:
@@ -159,7 +159,10 @@ FAULTS = {
         ["-m", "neumeta", "use", "cifar"], nothing, ("'cifar' is not defined", "digits-lenet")
     ),
     "missing flag": Fault(
-        ["-m", "neumeta.stages.train"], nothing, ("--experiment", "required"), status=2
+        ["-m", "neumeta.stages.metamorphosis.train"],
+        nothing,
+        ("--experiment", "required"),
+        status=2,
     ),
 }
 

@@ -42,7 +42,7 @@ def test_code_dependencies_are_exactly_the_imports(stage: str) -> None:
 
 def test_every_stage_module_has_an_entry_and_a_section() -> None:
     graph = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    modules = {path.stem for path in (ROOT / "neumeta/stages").glob("[a-z]*.py")}
+    modules = {path.stem for path in (ROOT / "neumeta/stages").rglob("[a-z]*.py")}
     assert set(graph["stages"]) == modules == set(ALL)
     params = toy_params()
     experiment, study = set(params["digits-lenet"]), set(params["permutation-study"])
@@ -74,17 +74,17 @@ class FileSpy:
         patch.setattr(builtins, "open", spy_open)
         patch.setattr(io, "open", spy_open)
         patch.setattr(os, "replace", spy_replace)
-        import neumeta.checkpoint
-        import neumeta.params.reading
+        import neumeta.core.checkpoint
+        import neumeta.core.reading
 
-        safe_open = neumeta.checkpoint.safe_open
+        safe_open = neumeta.core.checkpoint.safe_open
 
         def spy_safe_open(path: str, *args: Any, **kwargs: Any) -> Any:
             self._note(self.read, path)
             return safe_open(path, *args, **kwargs)
 
-        patch.setattr(neumeta.checkpoint, "safe_open", spy_safe_open)
-        load_value = neumeta.params.reading.load_value
+        patch.setattr(neumeta.core.checkpoint, "safe_open", spy_safe_open)
+        load_value = neumeta.core.reading.load_value
 
         def spy_load_value(key: str, *args: Any) -> Any:
             self.sections.add(key)

@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PAGES = "methods/*/report*"  # the pages that a method writes with the kit of `report`
+# A module imports from its own package and from those on its left.
+LAYERS = (
+    *("core", "data", "tasks", "models", "permute", "training", "measure", "inr", "methods"),
+    *("report", "study_report", PAGES, "gate", "stages"),
+)
 
 
 def imported(source: str, package: str) -> set[str]:
@@ -89,14 +95,90 @@ def test_one_file_of_flows_imports_dvc() -> None:
 @pytest.mark.parametrize("folder", ["neumeta", "tests"])
 def test_torchvision_has_one_door(folder: str) -> None:
     users = [file for file, _ in offences(folder, ("torchvision",))]
-    assert users == (["neumeta/vision.py"] if folder == "neumeta" else [])
+    assert users == (["neumeta/data/torchvision_door.py"] if folder == "neumeta" else [])
 
 
-def test_library_imports_no_stage() -> None:
-    """Stages and the command stand on top: nothing below them imports them."""
-    users = [file for file, _ in offences("neumeta", ("neumeta.stages", "neumeta.__main__"))]
-    top = ("neumeta/stages/", "neumeta/__main__.py")
-    assert [file for file in users if not file.startswith(top)] == []
+def layer(module: str) -> str:
+    """Where a module of neumeta stands; empty for what is none of the layers."""
+    parts = module.split(".")
+    if parts[1:2] == ["methods"] and parts[3:] and parts[3].startswith("report"):
+        return PAGES
+    return parts[1] if parts[1:] and parts[1] in LAYERS else ""
+
+
+def arrows_up(source: str, package: str, module: str) -> list[str]:
+    """Imports of a module from layers above its own, and from the top of neumeta."""
+    names = {name for name in imported(source, package) if name.split(".")[0] == "neumeta"}
+    allowed = LAYERS[: LAYERS.index(layer(module)) + 1]
+    return sorted(name for name in names if layer(name) not in allowed)
+
+
+def other_methods(source: str, package: str) -> list[str]:
+    """Imports of a module of one method from other methods."""
+    own = ".".join(package.split(".")[:3])
+    names = imports_any(source, package, ("neumeta.methods",))
+    return [name for name in names if name != own and not name.startswith(f"{own}.")]
+
+
+def modules(folder: str) -> Iterator[tuple[str, str, str]]:
+    """Source, package and dotted name of every module in a folder."""
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files, f"no modules under {folder}/"
+    for file in files:
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        yield file.read_text(), ".".join(parts[:-1]), ".".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("source", "module", "found"),
+    [
+        ("import neumeta.data.dataset", "neumeta.core.files", ["neumeta.data.dataset"]),
+        ("from neumeta.core import files", "neumeta.data.dataset", []),
+        ("from neumeta.data import dataset", "neumeta.data.sources", []),
+        ("from ..stages import x", "neumeta.report.page", ["neumeta.stages.x"]),
+        ("from neumeta.report import x", "neumeta.methods.a.morph", ["neumeta.report.x"]),
+        ("from neumeta.report import x", "neumeta.methods.a.report.page", []),
+        ("from neumeta.methods.a.report import x", "neumeta.stages.a.report", []),
+        ("import neumeta", "neumeta.stages.data", ["neumeta"]),
+        ("from neumeta.__main__ import x", "neumeta.stages.data", ["neumeta.__main__.x"]),
+    ],
+)
+def test_arrows_up_are_found(source: str, module: str, found: list[str]) -> None:
+    assert arrows_up(source, module.rpartition(".")[0], module) == found
+
+
+def test_packages_import_downwards_only() -> None:
+    upward = {
+        module: found
+        for source, package, module in modules("neumeta")
+        if layer(module) and (found := arrows_up(source, package, module))
+    }
+    assert upward == {}
+
+
+def test_core_knows_nothing_of_the_project() -> None:
+    above = tuple(f"neumeta.{name}" for name in LAYERS if name != "core")
+    assert dict(offences("neumeta/core", above)) == {}
+
+
+def test_other_methods_are_found() -> None:
+    source = "from neumeta.methods.b.params import P\nfrom neumeta.methods.a.params import Q"
+    assert other_methods(source, "neumeta.methods.a.report") == ["neumeta.methods.b.params.P"]
+
+
+def test_no_method_imports_another() -> None:
+    found = {
+        module: names
+        for source, package, module in modules("neumeta/methods")
+        if package != "neumeta.methods" and (names := other_methods(source, package))
+    }
+    assert found == {}
+
+
+def test_every_module_lies_in_a_layer() -> None:
+    found = [(package, module.split(".")[1]) for _, package, module in modules("neumeta")]
+    assert {name for package, name in found if package == "neumeta"} == {"__init__", "__main__"}
+    assert {name for package, name in found if package != "neumeta"} == set(LAYERS) - {PAGES}
 
 
 def test_flow_starts_without_torch() -> None:

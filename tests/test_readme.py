@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from neumeta.measure.results import read_results
 from neumeta.report.reading import read_ablations
-from neumeta.results import read_results
 from neumeta.study_report.facts import Spread
 from tests.toy import ROOT
 

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from ruamel.yaml import YAML
 
-from neumeta.dataset import Dataset, SplitName, channel_statistics
+from neumeta.data.dataset import Dataset, SplitName, channel_statistics
 from neumeta.models.family import Family, make_family
 from neumeta.models.parameters import parameters_of
-from neumeta.params import LISTS
+from neumeta.stages._selection import LISTS
 
 ROOT = Path(__file__).parent.parent
 LENET = {"name": "lenet", "head": "pooled", "base_width": 4, "min_width": 2, "max_width": 6}

@@ -6,8 +6,8 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from neumeta.core.errors import UserError
 from neumeta.core.identity import LOCK, PACKAGE
-from neumeta.errors import UserError
 
 
 def git(root: str | Path, *arguments: str) -> bytes:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from neumeta.errors import UserError
-from neumeta.files import atomic_write_text
-from neumeta.progress import progress
-from neumeta.state_key import forget, state_key
+from neumeta.core.cache_key import forget, state_key
+from neumeta.core.errors import UserError
+from neumeta.core.files import atomic_write_text
+from neumeta.core.progress import progress
 
 T = TypeVar("T")
 _log = logging.getLogger("neumeta")

@@ -12,9 +12,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from neumeta.core.errors import UserError
+from neumeta.core.files import atomic_write_text
 from neumeta.core.identity import Files, closure_of, stage_modules
-from neumeta.errors import UserError
-from neumeta.files import atomic_write_text
 
 LEDGER = "code.yaml"
 _HEAD = """\

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from neumeta.core.errors import UserError
 from neumeta.core.identity import Files, closure_of, read_tree
 from neumeta.core.ledger import LEDGER, identity_of, read_ledger
-from neumeta.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 IDENTITIES = Path("code.json")

@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from neumeta.core.errors import UserError
 from neumeta.core.history import git
 from neumeta.core.identity import closure_of, read_tree, stage_modules
 from neumeta.core.ledger import LEDGER, Entry, identity_of, read_ledger, write_ledger
-from neumeta.errors import UserError
+from neumeta.core.progress import progress
+from neumeta.core.reading import read_yaml
 from neumeta.gate.budgets import cut
 from neumeta.gate.compare import first_difference
 from neumeta.gate.coverage import Unrun, unrun_statements
@@ -27,8 +29,6 @@ from neumeta.gate.inputs import make_checkpoint, make_data
 from neumeta.gate.memory import Memory
 from neumeta.gate.results import Result, made_at, read_results, reads
 from neumeta.gate.side import Side, write_params
-from neumeta.params import read_yaml
-from neumeta.progress import progress
 
 KEPT = Path("data/.resume/twins")
 TREE_FILES = ("neumeta", "params.yaml", "requirements.lock")

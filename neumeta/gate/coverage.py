@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 
 
 @dataclass(frozen=True)

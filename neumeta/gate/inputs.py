@@ -15,7 +15,7 @@ import torch
 from numpy.random import Generator, default_rng
 from PIL import Image
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.models.family import make_family
 
 CLASSES = tuple(f"class{number}" for number in range(10))

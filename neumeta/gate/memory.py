@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from neumeta.files import sha256_of
+from neumeta.core.files import sha256_of
 from neumeta.gate.results import Result
 
 

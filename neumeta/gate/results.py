@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neumeta.core.errors import UserError
 from neumeta.core.history import revisions, tree_at
 from neumeta.core.ledger import LEDGER, identity_of, parse_ledger
-from neumeta.errors import UserError
-from neumeta.params import read_yaml
+from neumeta.core.reading import read_yaml
 
 LOCK_OF_RESULTS = "dvc.lock"
 IDENTITIES = "code.json"

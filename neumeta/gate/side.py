@@ -12,9 +12,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from neumeta.core.errors import UserError
+from neumeta.core.files import write_json
 from neumeta.core.identity import closure_of, read_tree, stage_modules
-from neumeta.errors import UserError
-from neumeta.files import write_json
 from neumeta.gate.memory import Memory, digest_of_files, run_key
 from neumeta.gate.results import Result
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from neumeta.core.errors import UserError
 from neumeta.core.history import tree_at
 from neumeta.core.identity import Closure, closure_of, digest_of, read_tree, stage_modules
 from neumeta.core.ledger import LEDGER, identity_of, read_ledger
 from neumeta.core.syntax import parts
-from neumeta.errors import UserError
 from neumeta.gate.results import made_at, read_results
 
 

@@ -1,1 +1,1 @@
-"""The implicit neural representation (INR): from coordinates to weights, and its training."""
+"""Implicit neural representations (INRs): coordinates, their encoding, the network."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from neumeta.checkpoint import require_tensors
-from neumeta.errors import UserError
+from neumeta.core.checkpoint import require_tensors
+from neumeta.core.errors import UserError
+from neumeta.data.torchvision_door import models
 from neumeta.models.cifar_resnet import STAGE_WIDTHS, CifarResNet
 from neumeta.models.fold import fold_batch_norms
 from neumeta.models.lenet import LeNet
-from neumeta.vision import models
 
 Sizes = Callable[[str, int], int]
 _CIFAR = re.compile(r"cifar_resnet(\d+)")

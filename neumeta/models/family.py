@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.models.blocks import BlockPlan
 from neumeta.models.cifar_resnet import STAGE_WIDTHS as CIFAR_STAGES
 from neumeta.models.cifar_resnet import CifarResNet

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from neumeta.checkpoint import read_checkpoint, write_checkpoint
-from neumeta.errors import UserError
+from neumeta.core.checkpoint import read_checkpoint, write_checkpoint
+from neumeta.core.errors import UserError
 from neumeta.permute.cliques import Group
 
 KIND = "arrangement"

@@ -7,15 +7,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from neumeta.checkpoint import to_bytes
-from neumeta.errors import UserError
-from neumeta.files import atomic_write_bytes, check_writable, sha256_of, write_json
+from neumeta.core.checkpoint import to_bytes
+from neumeta.core.errors import UserError
+from neumeta.core.files import atomic_write_bytes, check_writable, sha256_of, write_json
 from neumeta.models.architectures import build_for
+from neumeta.models.weights_file import read_weights
 from neumeta.permute.function import assert_function_preserved, function_change
 from neumeta.permute.smooth import smooth
 from neumeta.permute.solvers import Solver
 from neumeta.permute.variation import total_variation
-from neumeta.weights_file import read_weights
 
 TOLERANCE = 1e-4  # of the largest output
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 
 
 @dataclass(frozen=True)

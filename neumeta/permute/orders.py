@@ -9,7 +9,7 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.bound import path_bound
 from neumeta.permute.cliques import Group

@@ -25,7 +25,7 @@ from torch.func import functional_call, functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.permute import rules_layers, rules_shape  # noqa: F401  (they fill the table)
 from neumeta.permute.cliques import Cliques, Group, Level, Member, Pinned
 from neumeta.permute.labels import Bundle, Labels, mix

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.cliques import Group
 

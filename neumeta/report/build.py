@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from neumeta.measure.results import results_csv
 from neumeta.report.ablations import ablations_csv
 from neumeta.report.accuracy import Drawing, accuracy_figure
 from neumeta.report.drops import drop_figure
@@ -14,7 +15,6 @@ from neumeta.report.peers import peers_figure
 from neumeta.report.summary import summary
 from neumeta.report.tables import curve_csv, metrics, sort_results, statistics
 from neumeta.report.variation import variation_figure
-from neumeta.results import results_csv
 
 
 class Report(NamedTuple):

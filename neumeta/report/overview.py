@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.report import wording
 from neumeta.report.methods import describe
 from neumeta.report.page import template

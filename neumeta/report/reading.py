@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
+from neumeta.measure.results import read_results
 from neumeta.report.facts import Dataset, Inr, StageRun, Variation, VariationGroup
-from neumeta.results import read_results
 
 BASE_COLUMNS = ("epoch", "loss", "val_accuracy")
 TRAIN_COLUMNS = (
@@ -66,7 +66,7 @@ def read_tables(paths: Sequence[str | Path]) -> pd.DataFrame:
     """Read result tables and put them under one another.
 
     Args:
-        paths: CSV files in the form of `neumeta.results`.
+        paths: CSV files in the form of `neumeta.measure.results`.
 
     Returns:
         One table.

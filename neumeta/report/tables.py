@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from neumeta.measure.results import RESULT_COLUMNS
 from neumeta.report.facts import Facts
 from neumeta.report.methods import describe
-from neumeta.results import RESULT_COLUMNS
 
 DIGITS = 6  # of every float in metrics.json and the summary
 

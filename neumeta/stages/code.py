@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from neumeta.core.files import write_json
 from neumeta.core.identity import read_tree
 from neumeta.core.ledger import LEDGER, identities, read_ledger
-from neumeta.files import write_json
-from neumeta.stages._main import flags, guarded, stage_parser
+from neumeta.core.stage import flags, guarded, stage_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Sequence
 
-from neumeta.dataset import write_dataset
-from neumeta.params import DataParams, load_section
-from neumeta.sources import load_dataset
-from neumeta.stages._main import flags, recorded, stage_parser, staged
+from neumeta.core.reading import load_section
+from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.data.dataset import write_dataset
+from neumeta.data.params import DataParams
+from neumeta.data.sources import load_dataset
 
 
 def main(argv: Sequence[str] | None = None) -> int:

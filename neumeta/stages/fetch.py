@@ -4,15 +4,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from neumeta.base import fetch_base, train_base
-from neumeta.checkpoint import write_checkpoint
-from neumeta.dataset import read_dataset
-from neumeta.errors import UserError
-from neumeta.fit import EpochRecord
+from neumeta.core.checkpoint import write_checkpoint
+from neumeta.core.errors import UserError
+from neumeta.core.reading import PARAMS_FILE, load_section, load_value
+from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.tables import write_table
+from neumeta.data.dataset import read_dataset
+from neumeta.measure.evaluate import accuracy_on
 from neumeta.models.family import make_family
-from neumeta.params import PARAMS_FILE, FamilyParams, FetchParams, load_section, load_value
-from neumeta.stages._main import flags, recorded, stage_parser, staged
-from neumeta.tables import write_table
+from neumeta.models.params import FamilyParams
+from neumeta.tasks.registry import task_named
+from neumeta.training.base_network import fetch_base, train_base
+from neumeta.training.fit import EpochRecord
+from neumeta.training.params import FetchParams
 
 CURVE_COLUMNS = ("epoch", "loss", "val_accuracy")
 
@@ -43,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             family = make_family(settings, dataset.input_spec())
             curve: list[EpochRecord] = []
             if params.source == "train":
-                weights, curve = train_base(family, dataset, params)
+                validate = accuracy_on(dataset.split("val"), task_named(dataset.task))
+                weights, curve = train_base(family, dataset, params, validate)
             else:
                 weights = fetch_base(family, params)
             header = {

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from neumeta.errors import UserError
-from neumeta.files import atomic_write_text
+from neumeta.core.errors import UserError
+from neumeta.core.files import atomic_write_text
+from neumeta.core.stage import flags, stage_parser, staged
 from neumeta.report import check_summary, render_overview
 from neumeta.report.reading import read_json
-from neumeta.stages._main import flags, stage_parser, staged
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from neumeta.files import atomic_write_text
-from neumeta.params import Experiment, load_section
+from neumeta.core.files import atomic_write_text
+from neumeta.core.reading import load_section
+from neumeta.core.stage import flags, git_revision, stage_parser, staged
+from neumeta.methods.metamorphosis.params.experiment import Experiment
 from neumeta.report import Facts, build_report
 from neumeta.report.reading import (
     BASE_COLUMNS,
@@ -18,7 +20,6 @@ from neumeta.report.reading import (
     read_tables,
     read_variation,
 )
-from neumeta.stages._main import flags, git_revision, stage_parser, staged
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.report.budgets import inr_budget
 from neumeta.report.reading import read_json
 from neumeta.study_report.facts import GroupOrders, InrScore, NetworkOrders, StudyInrs

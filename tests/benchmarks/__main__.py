@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from neumeta.features import DTYPES
+from neumeta.training.features import DTYPES
 from tests.benchmarks import ours, reference
 from tests.benchmarks.case import (
     BANK_IMAGES,

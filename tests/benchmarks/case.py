@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neumeta.dataset import Dataset, SplitName, channel_statistics
+from neumeta.core.fields import Precision
+from neumeta.core.reading import load_value, parse
+from neumeta.data.dataset import Dataset, SplitName, channel_statistics
+from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.models.family import Family, make_family
 from neumeta.models.parameters import parameters_of
-from neumeta.params import Precision, TrainParams, load_value, parse
 from tests.toy import ROOT
 
 IMAGE_SHAPE = (3, 32, 32)

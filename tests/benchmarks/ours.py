@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import torch
 
-from neumeta.features import feature_split, products_in
-from neumeta.inr.generator import WeightGenerator
-from neumeta.inr.problem import Problem, make_problem
-from neumeta.inr.train import Trainer
-from neumeta.morph import MorphableNetwork
-from neumeta.params import Precision
-from neumeta.scorer import Scorer
+from neumeta.core.fields import Precision
+from neumeta.measure.scorer import Scorer
+from neumeta.methods.metamorphosis.generator import WeightGenerator
+from neumeta.methods.metamorphosis.morph import MorphableNetwork
+from neumeta.methods.metamorphosis.problem import Problem, make_problem
+from neumeta.methods.metamorphosis.trainer import Trainer
+from neumeta.training.features import feature_split, products_in
 from tests.benchmarks.case import NOISE, WIDTH, Case, train_params
 from tests.benchmarks.reference import Result
 

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neumeta.inr.generator import WeightGenerator
-from neumeta.interpolate import interpolate_weights
-from neumeta.optimiser import make_optimiser
+from neumeta.methods.metamorphosis.generator import WeightGenerator
+from neumeta.models.resampling import interpolate_weights
+from neumeta.training.optimiser import make_optimiser
 from tests.benchmarks.case import NOISE, WIDTH, Case, train_params
 from tests.literal import EXACT, Batch, LiteralInr, descend, loss_terms, sample
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy import ndarray
 
+from neumeta.data.torchvision_door import models
 from neumeta.models.architectures import build_for
+from neumeta.models.weights_file import read_weights
 from neumeta.permute.bound import path_bound
 from neumeta.permute.distances import group_distances
 from neumeta.permute.orders import BOUND_ROUNDS
 from neumeta.permute.solve import order_units
 from neumeta.permute.solvers import SOLVERS
 from neumeta.permute.trace import trace_cliques
-from neumeta.vision import models
-from neumeta.weights_file import read_weights
 from tests.benchmarks.timing import as_time, line
 
 PUBLIC = "resnet20-12fca82f.th"

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.models.cost import count_macs, count_params
 from neumeta.models.family import family_from_header, make_family
 from tests.toy import LENET, toy_dataset, toy_family

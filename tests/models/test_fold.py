@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.models.fold import fold_batch_norms
 
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import torch
 
-from neumeta.errors import UserError
-from neumeta.features import trunk_part
+from neumeta.core.errors import UserError
 from neumeta.models.cost import count_params
 from neumeta.models.family import Family, make_family
 from neumeta.models.fold import fold_batch_norms
 from neumeta.models.parameters import parameters_of
 from neumeta.models.parts import apply_part
+from neumeta.training.features import trunk_part
 
 SPEC = {"image_shape": [3, 32, 32], "classes": [str(digit) for digit in range(10)]}
 SCOPES = ("last_block", "last_stage", "all_blocks")

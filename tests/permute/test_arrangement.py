@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.cliques import Group, Member
 

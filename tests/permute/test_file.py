@@ -9,13 +9,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from neumeta.__main__ import main
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
+from neumeta.data.torchvision_door import models
 from neumeta.models.architectures import architectures, build_for
 from neumeta.models.cifar_resnet import CifarResNet
 from neumeta.models.lenet import LeNet
+from neumeta.models.weights_file import parse_weights, read_weights
 from neumeta.permute.arrangement import Arrangement
-from neumeta.vision import models
-from neumeta.weights_file import parse_weights, read_weights
 
 
 def resnet() -> nn.Module:

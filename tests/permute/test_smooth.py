@@ -8,7 +8,7 @@ import torch
 from numpy import ndarray
 from torch import nn
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.models.cifar_resnet import CifarResNet
 from neumeta.models.lenet import LeNet
 from neumeta.permute.cliques import Group

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
+from neumeta.data.torchvision_door import models
 from neumeta.models.cifar_resnet import CifarResNet
 from neumeta.models.lenet import LeNet
 from neumeta.permute.cliques import Cliques, Group
 from neumeta.permute.trace import trace_cliques
-from neumeta.vision import models
 
 TORCHVISION = {
     "resnet18": 64,

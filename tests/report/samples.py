@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from neumeta.measure.results import RESULT_COLUMNS
 from neumeta.report import Dataset, Facts, Inr, StageRun, Variation, VariationGroup
-from neumeta.results import RESULT_COLUMNS
 
 BASE_WIDTH = 24
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.report import Report, check_summary, render_overview
 from neumeta.report.summary import summary
 from tests.report.samples import facts_of, result_row, table

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.report import reading
 from neumeta.report.ablations import ablations_csv
 from tests.report.samples import PARAMS, VARIATION, write_inputs, write_safetensors
@@ -43,7 +43,7 @@ def test_right_files_arrive() -> None:
 
 def test_headers_agree_with_the_checkpoint_module(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from neumeta.checkpoint import write_checkpoint
+    from neumeta.core.checkpoint import write_checkpoint
 
     header: dict[str, Any] = {"kind": "dataset", "name": "toy", "content_sha256": "ee" * 32}
     header["sizes"] = {"train": 3, "val": 1, "test": 2}
@@ -56,8 +56,8 @@ def test_headers_agree_with_the_checkpoint_module(tmp_path: Path) -> None:
 
 def test_size_of_the_inr_is_what_is_trained_of_it(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from neumeta.inr.file import write_inr
-    from neumeta.inr.generator import WeightGenerator, count_inr_params
+    from neumeta.methods.metamorphosis.generator import WeightGenerator, count_inr_params
+    from neumeta.methods.metamorphosis.inr_file import write_inr
     from neumeta.models.parameters import parameters_of
     from tests.toy import toy_family, toy_params
 

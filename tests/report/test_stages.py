@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from neumeta.core.stage import git_revision
 from neumeta.report import Report
 from neumeta.stages import index, report
-from neumeta.stages._main import git_revision
 from tests.report.samples import write_inputs
 
 ROOT = Path(__file__).parents[2]

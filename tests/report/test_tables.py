@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from neumeta.measure.results import read_results, results_csv
 from neumeta.report.tables import (
     curve_csv,
     key_widths,
@@ -14,7 +15,6 @@ from neumeta.report.tables import (
     statistics,
     worst_gap,
 )
-from neumeta.results import read_results, results_csv
 from tests.report.samples import VARIATION, digits_like, facts_of, result_row, table
 
 

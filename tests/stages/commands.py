@@ -21,17 +21,29 @@ def filled(stage: str, text: str) -> str:
     return text
 
 
-def command_of(stage: str) -> list[str]:
-    """The flags of a stage as dvc.yaml gives them, filled."""
+def words_of(stage: str) -> list[str]:
+    """The command of a stage as dvc.yaml gives it, filled."""
     entries = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     entry = entries["stages"][stage]
     words = shlex.split(filled(stage, entry.get("do", entry)["cmd"]))
-    assert words[:3] == ["python", "-m", f"neumeta.stages.{stage}"]
-    return words[3:]
+    assert words[:2] == ["python", "-m"]
+    package, _, name = words[2].rpartition(".")
+    assert f"{package}.".startswith("neumeta.stages.") and name == stage
+    return words
+
+
+def module_of(stage: str) -> str:
+    """The module of a stage, by its dotted name."""
+    return words_of(stage)[2]
+
+
+def command_of(stage: str) -> list[str]:
+    """The flags of a stage as dvc.yaml gives them, filled."""
+    return words_of(stage)[3:]
 
 
 def run_stage(stage: str, extra: list[str] | None = None) -> int:
     """Run a stage in the current folder."""
-    main = importlib.import_module(f"neumeta.stages.{stage}").main
+    main = importlib.import_module(module_of(stage)).main
     status: int = main([*command_of(stage), *(extra or [])])
     return status

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from neumeta.results import RESULT_COLUMNS, read_results
+from neumeta.measure.results import RESULT_COLUMNS, read_results
 from tests.stages.commands import STAGES, run_stage
 from tests.toy import ROOT, toy_params, write_toy_params
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from neumeta.errors import UserError
+from neumeta.core.errors import UserError
 from neumeta.report import Report, check_summary, render_overview
 from neumeta.report.palette import light
 from neumeta.report.wording import SPACE

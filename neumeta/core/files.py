@@ -1,0 +1,99 @@
+"""Writing files so that a reader sees the old content or the new one, never half of it."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from neumeta.core.errors import UserError
+
+
+def atomic_write_bytes(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path` through a temporary file in the same folder.
+
+    Args:
+        path: Target; parent folders are made.
+        data: The whole content.
+
+    Raises:
+        UserError: If the target cannot be written; an earlier file stays as it was.
+    """
+    target = Path(path)
+    temporary: str | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise UserError(f"{target}: cannot write: {reason}; choose a writable path") from error
+
+
+def check_writable(path: str | Path) -> None:
+    """Fail before the work instead of after it when the output cannot be written.
+
+    Args:
+        path: Target; parent folders are made.
+
+    Raises:
+        UserError: If the folder cannot be made or written.
+    """
+    folder = Path(path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"{path}: cannot write: {reason}; choose a writable path") from error
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{path}: cannot write: no permission; choose a writable path")
+
+
+def atomic_write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text as it is, atomically; see `atomic_write_bytes`.
+
+    Args:
+        path: Target file.
+        text: The whole content.
+    """
+    atomic_write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write indented JSON with sorted keys, atomically, so that equal values give equal bytes.
+
+    Args:
+        path: Target file.
+        value: Anything `json` can write; NaN is refused.
+    """
+    atomic_write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def sha256_of(path: str | Path) -> str:
+    """Hash a file in blocks.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The sha256 as 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

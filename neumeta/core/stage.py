@@ -1,0 +1,182 @@
+"""What every stage has in common: flags, one-line errors, and a record of the run."""
+
+import argparse
+import logging
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from neumeta.core.errors import UserError
+from neumeta.core.files import check_writable, write_json
+from neumeta.core.unchanged import unchanged
+
+_LOG_FORMAT = "%(message)s"
+# What the pipeline itself rewrites: a difference there does not make the code another one.
+_WRITTEN = (":(top,exclude)reports", ":(top,exclude)dvc.lock")
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, without the usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit with status 2.
+
+        Args:
+            message: What is wrong.
+        """
+        print(f"{self.prog}: error: {message} (see --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+def stage_parser(name: str, *flags: str) -> OneLineParser:
+    """Make the parser of a stage.
+
+    Args:
+        name: Stage name, shown in errors.
+        *flags: Names of compulsory options that each take one text.
+
+    Returns:
+        The parser; a stage may add further options.
+    """
+    parser = OneLineParser(prog=f"neumeta.stages.{name}")
+    for flag in flags:
+        parser.add_argument(flag, required=True)
+    return parser
+
+
+def staged(name: str, body: Callable[[], None]) -> int:
+    """Run a stage's body, as `guarded`; its code must not change meanwhile.
+
+    Args:
+        name: Name of the stage.
+        body: Does the work.
+
+    Returns:
+        The exit status.
+    """
+
+    def work() -> None:
+        deterministic()
+        with unchanged(name):
+            body()
+
+    return guarded(name, work)
+
+
+def deterministic() -> None:
+    """Let torch choose the algorithms that give the same bytes on every run."""
+    import torch  # not every command needs it
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def guarded(name: str, body: Callable[[], None]) -> int:
+    """Run a command's body; a user's error becomes one line and exit status 1.
+
+    Args:
+        name: Shown before the error.
+        body: Does the work.
+
+    Returns:
+        The exit status.
+    """
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    try:
+        body()
+    except UserError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: error: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; run it again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+@contextmanager
+def recorded(
+    stage: str,
+    path: str,
+    device: str = "cpu",
+    earlier: float = 0.0,
+    details: Mapping[str, Any] | None = None,
+) -> Iterator[None]:
+    """Time the body and write the record of the run when it succeeds.
+
+    The record is apart from a stage's results, so that these are the same bytes on every run.
+
+    Args:
+        stage: Stage name.
+        path: Target JSON file.
+        device: Where the stage computed.
+        earlier: Seconds of work done before the body, for example by an interrupted run.
+        details: What else is worth a note, JSON-ready.
+
+    Yields:
+        Nothing.
+    """
+    import torch
+
+    check_writable(path)
+    start = time.perf_counter()
+    yield
+    write_json(
+        path,
+        {
+            "stage": stage,
+            "seconds": round(earlier + time.perf_counter() - start, 2),
+            "threads": torch.get_num_threads(),
+            "cores": os.cpu_count(),
+            "device": device,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "revision": git_revision(),
+            **(details or {}),
+        },
+    )
+
+
+def flags(argv: Sequence[str] | None, parser: OneLineParser) -> argparse.Namespace:
+    """Parse the flags of a stage.
+
+    Args:
+        argv: Arguments, or None for those of the process.
+        parser: The stage's parser.
+
+    Returns:
+        The parsed flags.
+    """
+    return parser.parse_args(argv)
+
+
+def git_revision(folder: str | Path = ".") -> str | None:
+    """Name the code that runs.
+
+    Args:
+        folder: Somewhere in the repository.
+
+    Returns:
+        The short revision, with `-dirty` where code or data pointers differ from it; None
+        outside a repository, before the first commit or without git.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        return done.stdout.strip()
+
+    try:
+        revision = git("rev-parse", "--short", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return f"{revision}-dirty" if changed else revision

@@ -1,0 +1,59 @@
+"""Schema of the data: the section `data`, and the augmentation of the images."""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from neumeta.core.fields import Count, Fraction, Section, Seed, as_tuple
+
+
+class DataParams(Section):
+    """One dataset: where it comes from and how it is split."""
+
+    source: Literal["sklearn_digits", "torchvision", "folder"]
+    name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"] | None = Field(
+        None, description="which torchvision dataset; only for source torchvision"
+    )
+    root: str | None = Field(
+        None,
+        description="folder (or zip, for source folder) that holds the data, absolute or below "
+        "$NEUMETA_DATA_ROOT (default data/raw); null: that folder itself",
+    )
+    download: bool = Field(False, description="let torchvision download what is missing")
+    test_fraction: Fraction = Field(
+        0.0, description="share of all examples held out as test set, where none is published"
+    )
+    val_fraction: float = Field(gt=0, lt=1, description="share of the training set held out")
+    split_seed: Seed
+    mean: tuple[float, ...] | None = Field(
+        None, description="per channel, of pixels in 0..1; null: of the training split"
+    )
+    std: tuple[float, ...] | None = Field(None, description="per channel, likewise; above 0")
+    image_size: Count | None = Field(None, description="resize to this side, pixels; null: as is")
+    limit: Count | None = Field(None, description="at most this many examples per split (toy runs)")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DataParams":
+        if (self.source == "torchvision") != (self.name is not None):
+            raise ValueError("name goes with source torchvision, and only with it")
+        if self.source == "sklearn_digits" and self.test_fraction == 0:
+            raise ValueError("test_fraction must be above 0: digits has no published test set")
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std go together; give both or neither")
+        if self.std is not None and min(self.std, default=0.0) <= 0:
+            raise ValueError("std must be above 0 in every channel")
+        return self
+
+    @field_validator("mean", "std", mode="before")
+    @classmethod
+    def _list_to_tuple(cls, value: Any) -> Any:
+        return as_tuple(value)
+
+
+class AugmentationParams(Section):
+    """Random crops and flips, made once and kept in memory."""
+
+    views: Count = Field(description="augmented copies of the training set; one is drawn per use")
+    pad: int = Field(ge=0, description="zeros around the image before the crop, pixels")
+    flip: bool = Field(description="mirror every second image, on average")
+    seed: Seed

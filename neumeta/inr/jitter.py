@@ -1,0 +1,70 @@
+"""Noise of whole channels: one number per clique group, channel and draw."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from neumeta.models.tensor_specs import TensorSpec
+
+
+class ChannelJitter:
+    """The channels of all clique groups of one width, numbered through."""
+
+    def __init__(self, specs: Sequence[TensorSpec]) -> None:
+        """Number the channels of all groups of one width.
+
+        Args:
+            specs: The generated tensors.
+        """
+        sizes: dict[int, int] = {}
+        for spec in specs:
+            for axis, group in enumerate(spec.groups):
+                if (
+                    group is not None
+                    and sizes.setdefault(group, spec.shape[axis]) != (spec.shape[axis])
+                ):
+                    raise ValueError(f"{spec.name}: axis {axis} does not fit its clique group")
+        self.start: dict[int | None, int] = {}
+        self.total = 0
+        for group in sorted(sizes):
+            self.start[group] = self.total
+            self.total += sizes[group]
+
+    def places(self, spec: TensorSpec) -> Int[Tensor, "rows 2"]:
+        """Where the channels of a tensor's rows stand in one draw.
+
+        Args:
+            spec: A generated tensor.
+
+        Returns:
+            Indices of (out, in) channel per row; `total`, which holds 0, for fixed axes.
+        """
+        columns = []
+        for axis, size in enumerate((spec.out_size, spec.in_size)):
+            if spec.groups[axis] is None:
+                columns.append(torch.full((size,), self.total))
+            else:
+                columns.append(torch.arange(size) + self.start[spec.groups[axis]])
+        return torch.cartesian_prod(*columns)
+
+    def draw(
+        self, draws: int, noise: float, generator: torch.Generator | None, first_exact: bool
+    ) -> Float[Tensor, "draws channels"]:
+        """Draw the noise of all channels.
+
+        Args:
+            draws: Number of draws.
+            noise: Half range a of U(-a, a), channels.
+            generator: Source of the noise.
+            first_exact: Whether draw 0 is free of noise.
+
+        Returns:
+            Shape (draws, total + 1); the last column, for fixed axes, is 0.
+        """
+        moved = torch.rand((draws, self.total + 1), generator=generator).mul_(2).sub_(1)
+        moved[:, -1] = 0
+        if first_exact:
+            moved[0] = 0
+        return moved * noise

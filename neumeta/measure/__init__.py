@@ -1,0 +1,1 @@
+"""Measuring: accuracies, costs, controls, and the table of results."""

@@ -1,0 +1,105 @@
+"""The result table: one row per (method, width, seed), as every stage and report uses it."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from neumeta.core.errors import UserError
+from neumeta.core.files import atomic_write_text
+
+RESULT_COLUMNS = ("method", "width", "seen", "seed", "accuracy", "loss", "params", "macs")
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One measured network.
+
+    Attributes:
+        method: Name of the method, such as `neumeta` or `individual`.
+        width: Base width h of the measured network.
+        seen: Whether the INR was trained at this width.
+        seed: Seed of the run, or None where the method has no randomness.
+        accuracy: Share of correct test examples, 0 to 1.
+        loss: Mean task loss on the test set (nats for cross-entropy).
+        params: Number of parameters of the whole network.
+        macs: Multiply-accumulate operations of the whole network for one example.
+    """
+
+    method: str
+    width: int
+    seen: bool
+    seed: int | None
+    accuracy: float
+    loss: float
+    params: int
+    macs: int
+
+
+def to_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:
+    """Collect rows into a table with the fixed column order.
+
+    Args:
+        rows: The measured networks.
+
+    Returns:
+        A table with `RESULT_COLUMNS`; `seed` is a nullable integer.
+    """
+    frame = pd.DataFrame([asdict(row) for row in rows], columns=list(RESULT_COLUMNS))
+    return frame.astype({"seed": "Int64"})
+
+
+def results_csv(frame: pd.DataFrame) -> str:
+    """Format the table as CSV (booleans as true/false, empty seed where there is none).
+
+    Args:
+        frame: A table with `RESULT_COLUMNS`.
+
+    Returns:
+        The text of the file.
+    """
+    table = frame.loc[:, list(RESULT_COLUMNS)].copy()
+    table["seen"] = table["seen"].map({True: "true", False: "false"})
+    for column in ("accuracy", "loss"):
+        table[column] = table[column].map("{:.6f}".format, na_action="ignore")
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def write_results(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write the table as CSV, atomically.
+
+    Args:
+        path: Target file.
+        frame: A table with `RESULT_COLUMNS`.
+    """
+    atomic_write_text(path, results_csv(frame))
+
+
+def read_results(path: str | Path) -> pd.DataFrame:
+    """Read a result table strictly.
+
+    Args:
+        path: A CSV written by `write_results`.
+
+    Returns:
+        The table; `seen` is boolean and `seed` a nullable integer.
+
+    Raises:
+        UserError: If the file is missing or its columns or values are not those of the table.
+    """
+    try:
+        frame = pd.read_csv(path, dtype={"seed": "Int64", "method": "str"})
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such result table") from error
+    except (ValueError, pd.errors.ParserError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: not a result table: {reason}") from error
+    if tuple(frame.columns) != RESULT_COLUMNS:
+        allowed = ",".join(RESULT_COLUMNS)
+        raise UserError(f"{path}: columns are {','.join(frame.columns)}; must be {allowed}")
+    seen = frame["seen"].astype(str).str.lower()
+    if not seen.isin(["true", "false"]).all():
+        raise UserError(f"{path}: column seen must hold true or false")
+    frame["seen"] = seen == "true"
+    return frame

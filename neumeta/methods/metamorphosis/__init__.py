@@ -1,0 +1,1 @@
+"""Neural Metamorphosis: one INR from which the weights of every width are sampled."""

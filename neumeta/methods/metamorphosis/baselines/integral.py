@@ -1,0 +1,68 @@
+"""Trained interpolation, after integral neural networks.
+
+Source: Solodskikh et al. 2023, "Integral neural networks": weights are a continuous function along
+the channels, given by trainable values at knots and an interpolation between them; every step
+samples it at another number of places. Here the knots are the permuted base weights, one per
+channel, the interpolation is linear as in `neumeta.models.resampling`, and the places are those of
+the widths that the INR is trained at. At the base width the knots themselves are the network.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.params.baselines import IntegralParams
+from neumeta.models.resampling import Origin, interpolate_weights
+from neumeta.training.fit import Batch, descend
+
+
+def sampled(
+    examples: Examples, knots: Mapping[str, Tensor], width: int, origin: Origin
+) -> dict[str, Tensor]:
+    """Read the network of one width.
+
+    Args:
+        examples: Names the family.
+        knots: All parameters by name at the base width.
+        width: Base width h, channels.
+        origin: Where the channels lie; see `neumeta.models.resampling.resample`.
+
+    Returns:
+        All parameters by name.
+    """
+    return {**knots, **interpolate_weights(knots, examples.family, width, origin)}
+
+
+def train_integral(
+    examples: Examples, params: IntegralParams, origin: Origin, *, seed: int, label: str
+) -> dict[str, Tensor]:
+    """Train the knots.
+
+    Args:
+        examples: Examples, losses, and the widths to train.
+        params: The section `integral`.
+        origin: See `sampled`.
+        seed: Of the order of the examples, of their views, and of the widths.
+        label: Shown in progress lines.
+
+    Returns:
+        All parameters by name at the base width, for `sampled`.
+    """
+    trained = {
+        name: nn.Parameter(examples.base[name].clone()) for name in examples.family.generated
+    }
+    knots = {**examples.base, **trained}
+    bank = examples.bank("generated")
+    generator = torch.Generator().manual_seed(seed)
+
+    def loss(batch: Batch) -> Tensor:
+        place = int(torch.randint(len(examples.widths), (), generator=generator))
+        width = examples.widths[place]
+        weights = sampled(examples, knots, width, origin)
+        outputs = examples.outputs(examples.skeleton(width), weights, bank, batch.inputs)
+        return examples.loss(outputs, batch, bank, params.losses)
+
+    descend(list(trained.values()), bank, params.recipe, loss, generator=generator, label=label)
+    return {name: value.detach() for name, value in knots.items()}

@@ -1,0 +1,95 @@
+"""Universally slimmable training: one set of weights, whose first h channels are the width h.
+
+Source: Yu and Huang 2019, "Universally slimmable networks and improved training techniques". Every
+step trains the smallest width, the largest and some random ones between (the sandwich rule); the
+largest learns from the targets, the others from its outputs (in-place distillation). The weights
+start from the base network with the channels of every group in falling order of their L1 norm.
+The paper keeps BatchNorm and measures its statistics anew for each width. Here no norm is left in
+the part that morphs, as for every other method; instead the weights may be rescaled with the
+fan-in.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from neumeta.methods.metamorphosis.baselines.channels import leading_channels, take_channels
+from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.pruning import channel_scores
+from neumeta.methods.metamorphosis.params.baselines import SlimmableParams
+from neumeta.training.fit import Batch, descend
+
+
+def ranked_base(examples: Examples) -> dict[str, Tensor]:
+    """Order the channels of the base network by importance; its function stays the same.
+
+    Args:
+        examples: Names the base network.
+
+    Returns:
+        All parameters by name, the channel with the largest L1 norm first in each group.
+    """
+    scores = channel_scores(examples, "l1", None)
+    ranks = {name: score.argsort(descending=True, stable=True) for name, score in scores.items()}
+    return take_channels(examples.base, examples.family, ranks)
+
+
+def slim(
+    examples: Examples, shared: Mapping[str, Tensor], width: int, rescale: bool
+) -> dict[str, Tensor]:
+    """Take the network of one width out of the shared weights.
+
+    Args:
+        examples: Names the family.
+        shared: All parameters by name at the base width.
+        width: Base width h, channels; at most the base width.
+        rescale: Multiply weights by the ratio of the fan-ins, base to h.
+
+    Returns:
+        All parameters by name.
+    """
+    taken = leading_channels(shared, examples.family, examples.shapes(width))
+    if rescale:
+        for name, value in taken.items():
+            if 1 in examples.family.morphing_axes[name]:
+                taken[name] = value * (shared[name].shape[1] / value.shape[1])
+    return {**shared, **taken}
+
+
+def train_slimmable(
+    examples: Examples, params: SlimmableParams, *, seed: int, label: str
+) -> dict[str, Tensor]:
+    """Train the shared weights.
+
+    Args:
+        examples: Examples, losses, and the widths to train.
+        params: The section `slimmable`.
+        seed: Of the order of the examples, of their views, and of the random widths.
+        label: Shown in progress lines.
+
+    Returns:
+        All parameters by name at the base width, for `slim`.
+    """
+    start = ranked_base(examples)
+    trained = {name: nn.Parameter(start[name].clone()) for name in examples.family.generated}
+    shared = {**start, **trained}
+    bank = examples.bank("generated")
+    generator = torch.Generator().manual_seed(seed)
+    widths = examples.widths
+
+    def outputs(width: int, batch: Batch) -> Tensor:
+        weights = slim(examples, shared, width, params.rescale)
+        return examples.outputs(examples.skeleton(width), weights, bank, batch.inputs)
+
+    def loss(batch: Batch) -> Tensor:
+        drawn = torch.randint(len(widths), (params.random_widths,), generator=generator).tolist()
+        largest = outputs(widths[-1], batch)
+        terms = [examples.loss(largest, batch, bank)]
+        for width in (widths[0], *(widths[index] for index in drawn)):
+            student = outputs(width, batch)
+            terms.append(examples.task.distillation(student, largest.detach(), params.temperature))
+        return torch.stack(terms).sum()
+
+    descend(list(trained.values()), bank, params.recipe, loss, generator=generator, label=label)
+    return {name: value.detach() for name, value in shared.items()}

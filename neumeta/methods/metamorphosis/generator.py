@@ -1,0 +1,170 @@
+"""From an INR to the weights of a network of any width (Algorithm 3)."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from neumeta.inr.coordinates import Bucket, make_buckets, normalised
+from neumeta.inr.encoding import FourierEncoding
+from neumeta.inr.jitter import ChannelJitter
+from neumeta.inr.network import CoordinateNetwork
+from neumeta.models.family import Family
+from neumeta.models.tensor_specs import TensorSpec, tensor_specs
+
+ROWS_PER_CHUNK = 1 << 12  # of a larger product the activations leave the caches of a CPU
+
+
+class WeightGenerator(nn.Module):
+    """An INR together with the family whose weights it makes.
+
+    A raw output is multiplied by a fixed scale per tensor (the root mean square of the base
+    weights times their Cin) and divided by the exact Cin of the width; biases have Cin 1.
+    """
+
+    scale: Tensor
+
+    def __init__(
+        self, family: Family, settings: Mapping[str, Any], generator: torch.Generator
+    ) -> None:
+        """Make an INR with fresh weights.
+
+        Args:
+            family: What it generates.
+            settings: Keys `coordinates`, `encoding` and `network` as the sections of params.yaml.
+            generator: Source of randomness.
+        """
+        super().__init__()
+        self.family = family
+        keys = ("coordinates", "encoding", "network")
+        self.settings = {key: dict(settings[key]) for key in keys}
+        self.encoding = FourierEncoding(**self.settings["encoding"])
+        shape = dict(self.settings["network"])
+        self.single = shape.pop("arrangement") == "single"
+        base = self._specs(family.base_width)
+        self.kernel = max(spec.kernel for spec in base)
+        self.network = CoordinateNetwork(
+            networks=1 if self.single else len(base),
+            features=self.encoding.features,
+            outputs=self.kernel**2,
+            generator=generator,
+            **shape,
+        )
+        self.register_buffer("scale", torch.ones(len(base)))
+        self._grids: dict[int, tuple[tuple[Bucket, ...], ChannelJitter]] = {}
+
+    def calibrate(self, base_weights: Mapping[str, Tensor]) -> None:
+        """Set the output scales from the base network.
+
+        Args:
+            base_weights: Parameters by name at the base width.
+        """
+        for spec in self._specs(self.family.base_width):
+            rms = base_weights[spec.name].square().mean().sqrt().item()
+            self.scale[spec.index] = rms * spec.in_size if rms > 0 else 1.0
+
+    def weights(
+        self,
+        width: int,
+        *,
+        noise: float = 0.0,
+        draws: int = 1,
+        generator: torch.Generator | None = None,
+        first_exact: bool = True,
+        coarseness: float = 1.0,
+    ) -> dict[str, Tensor]:
+        """Generate all tensors of one width, averaged over K draws.
+
+        Args:
+            width: Base width h, channels.
+            noise: Half range a of the coordinate noise, channels.
+            draws: K.
+            generator: Source of the noise; needed when noise is above 0.
+            first_exact: Whether draw 0 is free of noise (sampling: yes, training: no).
+            coarseness: Size of the cells that a blurred encoding is told, in cells of this width.
+
+        Returns:
+            Tensors by parameter name, differentiable with respect to the INR.
+        """
+        found: dict[str, Tensor] = {}
+        buckets, jitter = self.grid(width)
+        moved: Tensor | None = None
+        if self.settings["coordinates"]["jitter"] == "channel" and noise > 0:
+            moved = jitter.draw(draws, noise, generator, first_exact)
+        for bucket in buckets:
+            coordinates = normalised(
+                bucket,
+                self._norm,
+                noise=noise,
+                draws=draws,
+                generator=generator,
+                first_exact=first_exact,
+                moved=moved,
+                offset=0.5 if self.settings["coordinates"]["origin"] == "centre" else 0.0,
+                sized=self.settings["coordinates"]["size"] == "raw",
+            )
+            per_chunk = max(1, ROWS_PER_CHUNK // (bucket.channels.shape[1] * len(bucket.specs)))
+            total: Tensor | None = None
+            for part in coordinates.split(per_chunk, dim=1):
+                kernels = self._kernels(part, bucket, coarseness).sum(dim=1)
+                total = kernels if total is None else total + kernels
+            assert total is not None
+            for slot, spec in enumerate(bucket.specs):
+                found[spec.name] = self._assemble(total[slot, : spec.rows] / draws, spec)
+        return {name: found[name] for name in self.family.generated}
+
+    def grid(self, width: int) -> tuple[tuple[Bucket, ...], ChannelJitter]:
+        """Coordinates of a width, made once.
+
+        Args:
+            width: Base width h, channels.
+
+        Returns:
+            The buckets, and the numbering of their channels.
+        """
+        if width not in self._grids:
+            specs = self._specs(width)
+            jitter = ChannelJitter(specs)
+            self._grids[width] = make_buckets(specs, self._norm, jitter), jitter
+        return self._grids[width]
+
+    @property
+    def _norm(self) -> float:
+        return float(self.family.base_width)
+
+    def _specs(self, width: int) -> tuple[TensorSpec, ...]:
+        return tensor_specs(self.family, width)
+
+    def _kernels(
+        self,
+        coordinates: Float[Tensor, "tensors draws rows 6"],
+        bucket: Bucket,
+        coarseness: float = 1.0,
+    ) -> Float[Tensor, "tensors draws rows outputs"]:
+        cells = coarseness * bucket.cells[:, None, None]
+        features = self.encoding(coordinates, cells).flatten(1, 2)
+        owners = torch.zeros_like(bucket.owners) if self.single else bucket.owners
+        return self.network(features, owners).float().unflatten(1, coordinates.shape[1:3])
+
+    def _assemble(self, kernels: Float[Tensor, "rows outputs"], spec: TensorSpec) -> Tensor:
+        """Cut the centre of each kernel, in two dimensions, and shape the tensor."""
+        side = self.kernel
+        margin = (side - spec.kernel) // 2
+        grid = kernels.view(spec.out_size, spec.in_size, side, side)
+        inner = grid[:, :, margin : margin + spec.kernel, margin : margin + spec.kernel]
+        return inner.reshape(spec.shape) * (self.scale[spec.index] / spec.in_size)
+
+
+def count_inr_params(generator: WeightGenerator) -> int:
+    """Size of the INR itself.
+
+    Args:
+        generator: The INR.
+
+    Returns:
+        Number of scalars that are trained.
+    """
+    return sum(math.prod(value.shape) for value in generator.parameters())

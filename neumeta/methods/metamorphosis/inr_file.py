@@ -1,0 +1,73 @@
+"""The file of a trained INR: everything that is needed to build networks of any width."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neumeta.core.checkpoint import read_checkpoint, require_tensors, write_checkpoint
+from neumeta.core.errors import UserError
+from neumeta.methods.metamorphosis.generator import WeightGenerator
+from neumeta.models.family import Family, family_from_header
+
+HEADER_KEYS = ("inr", "noise", "seed", "train_widths", "data_sha256")
+
+
+def write_inr(
+    path: str | Path,
+    inr: WeightGenerator,
+    base: Mapping[str, Tensor],
+    description: Mapping[str, Any],
+) -> None:
+    """Write a trained INR.
+
+    Args:
+        path: Target file.
+        inr: The (averaged) INR.
+        base: Permuted base parameters; those not generated go into the file.
+        description: Keys `noise` (half range of sampling, channels), `seed`, `train_widths`,
+            `data_sha256`, and what else shall be known of it.
+    """
+    tensors = {f"inr.{name}": value for name, value in inr.state_dict().items()}
+    generated = inr.family.generated
+    tensors |= {f"frozen.{n}": v for n, v in base.items() if n not in generated}
+    header = {"kind": "inr", "inr": inr.settings, **inr.family.header(), **description}
+    write_checkpoint(path, tensors, header)
+
+
+def read_inr(
+    path: str | Path,
+) -> tuple[Family, WeightGenerator, dict[str, Tensor], dict[str, Any]]:
+    """Read a trained INR, strictly.
+
+    Args:
+        path: A checkpoint of kind `inr`.
+
+    Returns:
+        The family, the INR without gradients, the tensors that are not generated, the header.
+
+    Raises:
+        UserError: If the file is missing, damaged, or does not fit its own header.
+    """
+    tensors, header = read_checkpoint(path, "inr")
+    if missing := [key for key in HEADER_KEYS if key not in header]:
+        raise UserError(f"{path}: the header lacks {missing[0]!r}; was it written by neumeta?")
+    family = family_from_header(header)
+    try:
+        inr = WeightGenerator(family, header["inr"], torch.Generator())
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: the header describes no INR of this version: {error}") from error
+    own = inr.state_dict()
+    frozen_like = {
+        name: value
+        for name, value in family.skeleton(family.base_width).named_parameters()
+        if name not in family.generated
+    }
+    expected = {f"inr.{name}": value for name, value in own.items()}
+    expected |= {f"frozen.{name}": value for name, value in frozen_like.items()}
+    require_tensors(path, tensors, expected)
+    inr.load_state_dict({name: tensors[f"inr.{name}"] for name in own})
+    inr.requires_grad_(False)
+    return family, inr, {name: tensors[f"frozen.{name}"] for name in frozen_like}, header

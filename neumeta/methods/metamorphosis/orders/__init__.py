@@ -1,0 +1,1 @@
+"""The study of orders: what smooth weights are worth to an INR."""

@@ -1,0 +1,1 @@
+"""The schema of this method's sections of params.yaml."""

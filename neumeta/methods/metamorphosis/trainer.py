@@ -1,0 +1,259 @@
+"""Training of one INR: a warm start on resampled weights, then Algorithm 2 with distillation.
+
+Each step draws widths and a batch, generates the weights, and steps on the INR through
+`torch.func.functional_call`. The trainer owns all its state, so that it can be saved between any
+two steps and continued to the same bytes.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from neumeta.core.fields import WidthRange
+from neumeta.core.processes import ALONE, ProcessGroup
+from neumeta.core.progress import progress
+from neumeta.measure.controls import check_alive, idle_weights
+from neumeta.measure.evaluate import evaluate
+from neumeta.methods.metamorphosis.generator import WeightGenerator
+from neumeta.methods.metamorphosis.losses import (
+    LossTerms,
+    loss_weights,
+    reconstruction_loss,
+    regularisation_loss,
+)
+from neumeta.methods.metamorphosis.problem import Problem
+from neumeta.models.parts import apply_part
+from neumeta.training.average import update_average
+from neumeta.training.features import products_in
+from neumeta.training.muon import inr_optimisers
+from neumeta.training.schedule import rate_at
+
+HISTORY_COLUMNS = (
+    "seed",
+    "phase",
+    "step",
+    "loss",
+    "task",
+    "distillation",
+    "reconstruction",
+    "regularisation",
+    "lr",
+    "val_accuracy",
+)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What one step generates.
+
+    Attributes:
+        width: Base width h, channels.
+        noise: Half range a of the coordinate noise, channels.
+        coarseness: Size of the cells that the INR is told, in cells of h.
+    """
+
+    width: int
+    noise: float
+    coarseness: float = 1.0
+
+
+class Trainer:
+    """The state of one run: INR, its average, optimisers, randomness, position and history."""
+
+    def __init__(self, problem: Problem, seed: int, processes: ProcessGroup = ALONE) -> None:
+        """Start a run from scratch.
+
+        Args:
+            problem: What to train on.
+            seed: Seed of initial weights, widths, batches and noise.
+            processes: The processes that share the work.
+        """
+        processes.check_batch(problem.params.task.batch_size)
+        self.problem = problem
+        self.seed = seed
+        self.processes = processes
+        self.random = torch.Generator().manual_seed(seed)
+        settings = problem.params.model_dump(include={"coordinates", "encoding", "network"})
+        self.inr = WeightGenerator(problem.family, settings, self.random)
+        self.inr.calibrate(problem.base)
+        self.average = copy.deepcopy(self.inr)
+        self.phase: Literal["warm", "task"] = "warm"
+        self.step = 0
+        self.optimisers = self.new_optimisers()
+        self.sums: dict[str, float] = {}
+        self.history: list[dict[str, Any]] = []
+
+    def run(self, save: Callable[["Trainer"], None] | None = None) -> WeightGenerator:
+        """Train to the end.
+
+        Args:
+            save: Called every `save_every` steps with this trainer, between two steps.
+
+        Returns:
+            The averaged INR.
+
+        Raises:
+            CollapseError: If all probe widths score like the bypass floor in the second half.
+        """
+        while True:
+            total = self._phase_params().steps
+            label = f"INR seed {self.seed}, {self.phase} phase"
+            for _ in progress(range(self.step, total), label, done=self.step):
+                self._advance(total)
+                if save is not None and self.step % self.problem.params.save_every == 0:
+                    save(self)
+            if self.phase == "task":
+                return self.average
+            self.phase, self.step = "task", 0
+            self.optimisers = self.new_optimisers()
+            self.average.load_state_dict(self.inr.state_dict())
+
+    def new_optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
+        """Make optimisers without memory of earlier steps.
+
+        Returns:
+            Those of the params, which share out the INR's parameters.
+        """
+        network = self.inr.network
+        hidden = network.weights[:-1]  # the last one is the output layer
+        return inr_optimisers(network.parameters(), hidden, self.problem.params.optimiser)
+
+    def _phase_params(self) -> Any:
+        params = self.problem.params
+        return params.warm_start if self.phase == "warm" else params.task
+
+    def _advance(self, total: int) -> None:
+        problem, phase = self.problem, self._phase_params()
+        params = problem.params
+        rate = rate_at(self.step, total, phase.lr, phase.schedule)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            optimiser.zero_grad()
+        if self.phase == "warm":
+            drawn = Configuration(self._draw_width(params.widths), params.warm_start.noise)
+            with products_in(params.precision):
+                terms = self._warm_terms(drawn)
+            self._backward(terms, {"reconstruction": 1.0})
+        else:
+            weights = loss_weights(params.losses, self.step / total)
+            for _ in range(params.task.widths_per_step):
+                drawn = self._draw_configuration()
+                with products_in(params.precision):
+                    terms = self._task_terms(drawn, weights)
+                self._backward(terms, weights)
+        self.processes.average_gradients(self.inr.parameters())
+        nn.utils.clip_grad_norm_(self.inr.parameters(), params.clip_norm)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.step += 1
+        if self.phase == "task":
+            update_average(list(self.average.parameters()), list(self.inr.parameters()), params.ema)
+        self._record(rate, total)
+
+    def _draw_width(self, widths: WidthRange) -> int:
+        values = widths.values()
+        if self.problem.params.draw == "width":
+            return values[int(torch.randint(len(values), (), generator=self.random))]
+        density = torch.tensor(values, dtype=torch.float64) ** -2  # of h, for uniform 1/h
+        return values[int(torch.multinomial(density, 1, generator=self.random))]
+
+    def _draw_configuration(self) -> Configuration:
+        """Choose the width of one task step, its noise, and how coarse a grid it is told of."""
+        params = self.problem.params
+        coarse = params.coarse
+        if coarse is None or float(torch.rand((), generator=self.random)) >= coarse.share:
+            return Configuration(self._draw_width(params.widths), params.noise)
+        width, told = self._draw_width(coarse.widths), self._draw_width(coarse.grids)
+        coarseness = width / told
+        return Configuration(width, coarse.noise * coarseness, coarseness)
+
+    def _generate(self, drawn: Configuration) -> dict[str, Tensor]:
+        return self.inr.weights(
+            drawn.width,
+            noise=drawn.noise,
+            generator=self.random,
+            first_exact=False,
+            coarseness=drawn.coarseness,
+        )
+
+    def _warm_terms(self, drawn: Configuration) -> LossTerms:
+        weights = self._generate(drawn)
+        return LossTerms(
+            reconstruction=reconstruction_loss(weights, self.problem.target(drawn.width))
+        )
+
+    def _task_terms(self, drawn: Configuration, factors: Mapping[str, float]) -> LossTerms:
+        problem, params, width = self.problem, self.problem.params, drawn.width
+        batch = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
+        weights = self._generate(drawn)
+        rows = self.processes.share(problem.train.rows(batch, self.random))
+        inputs, targets = problem.train.take(rows)
+        outputs = apply_part(
+            problem.skeleton(width), problem.complete(weights), inputs, problem.train.part
+        ).float()
+        wanted = {name for name, factor in factors.items() if factor > 0}
+        task = problem.task
+        return LossTerms(
+            task=task.loss(outputs, targets) if "task" in wanted else None,
+            distillation=(
+                task.distillation(outputs, problem.teacher_outputs[rows], params.losses.temperature)
+                if "distillation" in wanted
+                else None
+            ),
+            reconstruction=(
+                reconstruction_loss(weights, problem.target(width))
+                if "reconstruction" in wanted
+                else None
+            ),
+            regularisation=regularisation_loss(weights) if "regularisation" in wanted else None,
+        )
+
+    def _backward(self, terms: LossTerms, factors: Mapping[str, float]) -> None:
+        share = 1 if self.phase == "warm" else self.problem.params.task.widths_per_step
+        loss = terms.weighted(factors) / share
+        loss.backward()
+        for name, value in {"loss": loss * share, **terms.named()}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.item() / share
+
+    def _record(self, rate: float, total: int) -> None:
+        params = self.problem.params
+        self.sums["steps"] = self.sums.get("steps", 0.0) + 1
+        validating = self.phase == "task" and (
+            self.step % params.validate_every == 0 or self.step == total
+        )
+        if not (self.step % params.log_every == 0 or self.step == total or validating):
+            return
+        steps = self.sums.pop("steps")
+        means = self.processes.mean({name: value / steps for name, value in self.sums.items()})
+        self.sums = {}
+        row: dict[str, Any] = {"seed": self.seed, "phase": self.phase, "step": self.step}
+        row |= means | {"lr": rate}
+        if validating:
+            row["val_accuracy"] = self._validate(strict=2 * self.step >= total)
+        self.history.append({name: row.get(name) for name in HISTORY_COLUMNS})
+
+    def _validate(self, strict: bool) -> float:
+        """Mean accuracy of the averaged INR, noise-free, over the probe widths."""
+        problem = self.problem
+        accuracies, floors = {}, [problem.bypass_floor] if strict else []
+        for width in problem.params.probe_widths:
+            with torch.no_grad():
+                weights = problem.complete(self.average.weights(width))
+            accuracies[width] = self._score(width, weights)
+            if strict and width == max(problem.params.probe_widths):
+                idle = idle_weights(weights, problem.family.generated)
+                floors += [self._score(width, other) for other in idle]
+        if strict:
+            where = f"train seed {self.seed}, task step {self.step}"
+            check_alive(accuracies, max(floors), len(problem.val), where)
+        return sum(accuracies.values()) / len(accuracies)
+
+    def _score(self, width: int, weights: Mapping[str, Tensor]) -> float:
+        problem, part = self.problem, self.problem.train.part
+        network = problem.skeleton(width)
+        return evaluate(network, weights, problem.val, problem.task, part=part).accuracy

@@ -1,0 +1,26 @@
+"""Reading a checkpoint of one ordinary network."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from neumeta.core.checkpoint import read_checkpoint, require_tensors
+from neumeta.models.family import Family, family_from_header
+
+
+def read_network(path: str | Path) -> tuple[dict[str, Tensor], Family, dict[str, object]]:
+    """Read the parameters of a network and the family it belongs to.
+
+    Args:
+        path: A checkpoint of kind `network`.
+
+    Returns:
+        Parameters by name, the family, and the header.
+
+    Raises:
+        UserError: If the file is missing, damaged, or does not fit its own header.
+    """
+    weights, header = read_checkpoint(path, "network")
+    family = family_from_header(header)
+    require_tensors(path, weights, dict(family.skeleton(header["width"]).named_parameters()))
+    return weights, family, header

@@ -1,0 +1,109 @@
+"""Stage ablate: train the INR again with a few parameters changed; resumable row by row."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from neumeta.core.cache_key import RESUME_ROOT, loaded_code
+from neumeta.core.errors import UserError
+from neumeta.core.files import check_writable
+from neumeta.core.reading import PARAMS_FILE, load_section
+from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.tables import write_table
+from neumeta.data.dataset import read_dataset
+from neumeta.methods.metamorphosis.ablation import Ablation
+from neumeta.methods.metamorphosis.ablation_parts import (
+    ABLATION_COLUMNS,
+    Line,
+    Parts,
+    csv_rows,
+    plan,
+)
+from neumeta.methods.metamorphosis.params.ablate import AblateParams
+from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
+from neumeta.models.family import Family
+from neumeta.models.network_file import read_network
+
+_log = logging.getLogger("neumeta")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage.
+
+    Args:
+        argv: Flags, or None for those of the process.
+
+    Returns:
+        The exit status.
+    """
+    parser = stage_parser(
+        "metamorphosis.ablate", "--experiment", "--dataset", "--permuted", "--out", "--record"
+    )
+    parser.add_argument(
+        "--table", help="measure one table alone, and keep it for the run without this flag"
+    )
+    args = flags(argv, parser)
+
+    def body() -> None:
+        check_writable(args.record)
+        lines = _lines(args.experiment, args.table)
+        if not lines:
+            with recorded("ablate", args.record):
+                write_table(args.out, ABLATION_COLUMNS, [])
+            return
+        base, family, _ = read_network(args.permuted)
+        _check_widths(lines, family)
+        dataset = read_dataset(args.dataset, family.input_spec)
+        inputs = [args.dataset, args.permuted, *loaded_code()]
+        parts = Parts(RESUME_ROOT / args.experiment / "ablate", inputs)
+        Ablation(family, base, dataset).measure([line.variant for line in lines], parts)
+        rows = csv_rows(lines, parts)
+        if args.table is not None:
+            _tell(lines, rows)
+            return
+        with recorded("ablate", args.record, earlier=parts.seconds(line.variant for line in lines)):
+            write_table(args.out, ABLATION_COLUMNS, rows)
+        parts.forget_other_inrs(line.variant for line in lines)
+
+    return staged("ablate", body)
+
+
+def _lines(experiment: str, table: str | None) -> list[Line]:
+    """Read the parameters: all lines, or those of one table."""
+    ablate = load_section(AblateParams, f"{experiment}.ablate")
+    train = load_section(TrainParams, f"{experiment}.train")
+    sweep = load_section(SweepParams, f"{experiment}.sweep")
+    names = [entry.name for entry in ablate.tables]
+    if table is not None and table not in names:
+        raise UserError(f"--table {table!r}: no such table; allowed are {', '.join(names) or '-'}")
+    try:
+        lines = plan(ablate, train, sweep)
+    except UserError as error:
+        raise UserError(f"{PARAMS_FILE}: {experiment}.{error}") from error
+    return [line for line in lines if table in (None, line.table)]
+
+
+def _check_widths(lines: Sequence[Line], family: Family) -> None:
+    """Refuse a width outside the family before any work is done."""
+    for line in lines:
+        train = line.variant.train
+        for width in (*line.variant.widths, *train.widths.values(), *train.probe_widths):
+            try:
+                family.check_width(width)
+            except UserError as error:
+                where = f"ablate: table {line.table!r}, row {line.row!r}"
+                raise UserError(f"{where}: {error}") from error
+
+
+def _tell(lines: Sequence[Line], rows: Sequence[dict[str, Any]]) -> None:
+    """Log one line for each row and seed."""
+    for line in lines:
+        own = [r for r in rows if (r["row"], r["seed"]) == (line.row, line.variant.seed)]
+        scores = ", ".join(f"{float(r['accuracy']):.2%} at {r['width']}" for r in own)
+        dead = " (collapsed)" if own[0]["collapsed"] == "true" else ""
+        _log.info("%s, %s, seed %d: %s%s", line.table, line.row, line.variant.seed, scores, dead)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

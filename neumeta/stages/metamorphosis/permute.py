@@ -1,0 +1,99 @@
+"""Stage permute: one smoothing order per clique group, found once, shared by all widths."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+from numpy import ndarray
+from torch import Tensor
+
+from neumeta.core.checkpoint import write_checkpoint
+from neumeta.core.files import write_json
+from neumeta.core.reading import load_section
+from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.data.dataset import read_dataset
+from neumeta.models.groups import CliqueGroup
+from neumeta.models.network_file import read_network
+from neumeta.permute.cliques import Group
+from neumeta.permute.function import assert_function_preserved, function_change
+from neumeta.permute.orders import find_orders
+from neumeta.permute.params import PermuteParams
+from neumeta.permute.path import shortest_path
+from neumeta.permute.variation import total_variation
+
+LARGEST_CHECK = 1000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage.
+
+    Args:
+        argv: Flags, or None for those of the process.
+
+    Returns:
+        The exit status.
+    """
+    parser = stage_parser(
+        "metamorphosis.permute",
+        "--experiment",
+        "--dataset",
+        "--base",
+        "--out",
+        "--report",
+        "--record",
+    )
+    args = flags(argv, parser)
+
+    def body() -> None:
+        params = load_section(PermuteParams, f"{args.experiment}.permute")
+        with recorded("permute", args.record):
+            weights, family, header = read_network(args.base)
+            generator = np.random.default_rng(params.seed)
+
+            def solve(distances: ndarray) -> ndarray:
+                tries = params.perturbations
+                return shortest_path(distances, perturbations=tries, generator=generator)
+
+            groups = [_group_of(clique, weights) for clique in family.groups]
+            arrangement, found = find_orders(weights, groups, solve)
+            permuted = arrangement.apply(weights)
+            # Streams stay as they are; only the coordinates of their channels follow an order.
+            streams = [_group_of(clique, weights) for clique in family.streams]
+            _, ranked = find_orders(permuted, streams, solve)
+            ordered = family.with_stream_orders({s.name: list(s.order) for s in ranked})
+            dataset = read_dataset(args.dataset, family.input_spec)
+            inputs = dataset.split("val").inputs[:LARGEST_CHECK]
+            network = family.skeleton(family.base_width)
+            error = function_change(network, weights, permuted, inputs).absolute
+            assert_function_preserved(error, params.tolerance)
+            new_header = {
+                **header,
+                **ordered.header(),
+                "permuted": True,
+                "orders": {group.name: list(group.order) for group in found},
+            }
+            write_checkpoint(args.out, permuted, new_header)
+            report = {
+                "function_error": error,
+                "tolerance": params.tolerance,
+                "inputs": len(inputs),
+                "groups": [group.facts() for group in found],
+                "streams": [group.facts() for group in ranked],
+                "total_variation": {
+                    "before": asdict(total_variation(weights)),
+                    "after": asdict(total_variation(permuted)),
+                },
+            }
+            write_json(args.report, report)
+
+    return staged("permute", body)
+
+
+def _group_of(clique: CliqueGroup, weights: Mapping[str, Tensor]) -> Group:
+    tensor, axis = clique.members[0]
+    return Group.of_axes(clique.name, clique.members, weights[tensor].shape[axis])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""Comparing orders of channels: their total variation, and the INRs trained from them."""

@@ -1,0 +1,1 @@
+"""Training by recipes: examples, optimisers, rates, and the base network."""

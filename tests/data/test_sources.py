@@ -1,0 +1,267 @@
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from neumeta.core.errors import UserError
+from neumeta.data.dataset import Dataset, channel_statistics, read_dataset, write_dataset
+from neumeta.data.params import DataParams
+from neumeta.data.sources import load_dataset
+from tests.toy import ROOT, toy_dataset
+
+SHARED_DATA = Path(os.environ.get("NEUMETA_DATA_ROOT", ROOT / "data/raw"))
+FOLDER = {"source": "folder", "val_fraction": 0.25, "split_seed": 0}
+DIGITS = {"source": "sklearn_digits", "test_fraction": 0.3, "val_fraction": 0.15, "split_seed": 0}
+
+
+def params(**settings: Any) -> DataParams:
+    return DataParams.model_validate(settings)
+
+
+def write_images(folder: Path, mode: str = "L", size: int = 8) -> dict[tuple[str, ...], np.ndarray]:
+    """Four images per class and split, lossless; returns the pixels by split/class/file."""
+    random = np.random.default_rng(0)
+    shape = (size, size) if mode == "L" else (size, size, 3)
+    written: dict[tuple[str, ...], np.ndarray] = {}
+    for split in ("train", "test"):
+        for label in ("cat", "dog"):
+            (folder / split / label).mkdir(parents=True)
+            for index in range(4):
+                pixels = random.integers(0, 256, shape, dtype=np.uint8)
+                place = (split, label, f"{index}.png")
+                Image.fromarray(pixels).save(folder.joinpath(*place))
+                written[place] = pixels
+    return written
+
+
+def pack(folder: Path, target: Path, prefix: str = "") -> None:
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(folder.rglob("*.png")):
+            archive.write(path, prefix + path.relative_to(folder).as_posix())
+
+
+def rows(dataset: Dataset) -> set[tuple[str, int, bytes]]:
+    return {
+        (split, int(label), image.numpy().tobytes())
+        for split in ("train", "val", "test")
+        for image, label in zip(dataset.images[split], dataset.labels[split], strict=True)
+    }
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_folder_zip_and_folder_of_zips_give_the_same_tensors(tmp_path: Path, mode: str) -> None:
+    written = write_images(tmp_path / "tree", mode)
+    pack(tmp_path / "tree", tmp_path / "all.zip", prefix="nested/")
+    (tmp_path / "zips").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / "part" / split).parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(tmp_path / "zips" / f"{split}.zip", "w") as archive:
+            for path in (tmp_path / "tree" / split).rglob("*.png"):
+                archive.write(path, path.relative_to(tmp_path / "tree").as_posix())
+    found = [
+        load_dataset("x", params(**FOLDER, root=str(tmp_path / name)))
+        for name in ("tree", "all.zip", "zips")
+    ]
+    assert len({dataset.content_sha256() for dataset in found}) == 1
+    dataset = found[0]
+    assert dataset.classes == ("cat", "dog")
+    assert dataset.image_shape == ((1, 8, 8) if mode == "L" else (3, 8, 8))
+    assert [len(dataset.labels[split]) for split in ("train", "val", "test")] == [6, 2, 8]
+    expected = {
+        (
+            0 if label == "cat" else 1,
+            pixels.tobytes()
+            if mode == "L"
+            else np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(),
+        )
+        for (_, label, _), pixels in written.items()
+    }
+    assert {(label, image) for _, label, image in rows(dataset)} == expected
+
+
+def test_split_is_stratified_fixed_by_its_seed_and_complete() -> None:
+    first = load_dataset("digits", params(**DIGITS))
+    again = load_dataset("digits", params(**DIGITS))
+    other = load_dataset("digits", params(**{**DIGITS, "split_seed": 1}))
+    assert first.content_sha256() == again.content_sha256() != other.content_sha256()
+    sizes = {split: len(first.labels[split]) for split in first.labels}
+    assert sizes == {"train": 1068, "val": 189, "test": 540}
+    for split, labels in first.labels.items():
+        shares = torch.bincount(labels, minlength=10) / len(labels)
+        assert (shares - 0.1).abs().max() < 0.02, split
+    assert len(rows(first)) > 1790  # no example twice, but for the few equal images
+
+
+def test_normalised_training_inputs_have_mean_0_and_deviation_1() -> None:
+    inputs = load_dataset("digits", params(**DIGITS)).split("train").inputs
+    assert abs(inputs.mean().item()) < 1e-5
+    assert abs(inputs.std().item() - 1) < 1e-4
+
+
+def test_statistics_are_exact_whatever_the_number_of_threads() -> None:
+    images = torch.tensor([[[[0, 1], [2, 9]]], [[[4, 4], [4, 0]]]], dtype=torch.uint8)
+    (mean,), (std,) = channel_statistics(images, 10)
+    assert mean == 24 / 8 / 10
+    assert std == pytest.approx(images.double().std().item() / 10, rel=1e-14)
+    assert channel_statistics(images[1:, :, :1], 10) == ((0.4,), (1.0,))
+    many = torch.randint(0, 256, (500, 1, 20, 20), dtype=torch.uint8)
+    found = set()
+    for threads in (1, 2):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        found.add(channel_statistics(many, 255))
+        torch.set_num_threads(before)
+    assert len(found) == 1
+
+
+def test_dataset_file_round_trip_and_damage(tmp_path: Path) -> None:
+    path = tmp_path / "d.safetensors"
+    dataset = toy_dataset()
+    write_dataset(path, dataset)
+    loaded = read_dataset(path)
+    assert loaded.content_sha256() == dataset.content_sha256()
+    assert loaded.input_spec() == dataset.input_spec()
+    content = bytearray(path.read_bytes())
+    content[-10] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(UserError, match="does not match its sha256"):
+        read_dataset(path)
+
+
+def test_limit_keeps_a_mixed_subset(tmp_path: Path) -> None:
+    whole = load_dataset("digits", params(**DIGITS))
+    small = load_dataset("digits", params(**DIGITS, limit=20))
+    assert rows(small) < rows(whole)
+    assert len(small.labels["test"]) == 20
+    write_images(tmp_path)  # sorted by class: the first four test images are all cats
+    limited = load_dataset("x", params(**FOLDER, root=str(tmp_path), limit=5))
+    assert set(limited.labels["test"].tolist()) == {0, 1}
+
+
+def test_a_validation_split_of_the_user_is_kept(tmp_path: Path) -> None:
+    written = write_images(tmp_path)
+    (tmp_path / "test").rename(tmp_path / "val")
+    settings = {**FOLDER, "test_fraction": 0.25}
+    dataset = load_dataset("x", params(**settings, root=str(tmp_path)))
+    val = {image for split, _, image in rows(dataset) if split == "val"}
+    assert val == {pixels.tobytes() for place, pixels in written.items() if place[0] == "test"}
+    assert [len(dataset.labels[s]) for s in ("train", "test")] == [6, 2]
+    with pytest.raises(UserError, match="set test_fraction above 0"):
+        load_dataset("x", params(**FOLDER, root=str(tmp_path)))
+    (tmp_path / "val").rename(tmp_path / "extra")
+    with pytest.raises(UserError, match="found extra, train"):
+        load_dataset("x", params(**settings, root=str(tmp_path)))
+
+
+def test_sixteen_bit_images_are_refused_instead_of_clipped(tmp_path: Path) -> None:
+    (tmp_path / "train/cat").mkdir(parents=True)
+    pixels = np.array([[0, 1000], [40000, 65535]], np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "train/cat/deep.png")
+    with pytest.raises(UserError, match="pixel mode I;16 would be clipped"):
+        load_dataset("x", params(**FOLDER, root=str(tmp_path)))
+
+
+def test_faults_are_one_line(tmp_path: Path) -> None:
+    write_images(tmp_path / "tree")
+    (tmp_path / "bad.zip").write_bytes(b"no zip")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "mixed").mkdir()
+    write_images(tmp_path / "mixed" / "x")
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "mixed/x/train/cat/small.png")
+    (tmp_path / "broken/train/cat").mkdir(parents=True)
+    (tmp_path / "broken/train/cat/a.png").write_bytes(b"no image")
+    cases = {
+        "absent": "no such folder",
+        "bad.zip": "not a readable zip",
+        "empty": "needs images as train/CLASS/FILE",
+        "mixed": "differ in size",
+        "broken": "not a readable image",
+    }
+    for name, expected in cases.items():
+        with pytest.raises(UserError, match=expected) as caught:
+            load_dataset("x", params(**FOLDER, root=str(tmp_path / name)))
+        assert "\n" not in str(caught.value)
+        assert name in str(caught.value)
+    with pytest.raises(UserError, match="cannot hold out"):
+        settings = {**FOLDER, "val_fraction": 0.01}
+        load_dataset("x", params(**settings, root=str(tmp_path / "tree")))
+
+
+def torchvision_params(root: Path) -> DataParams:
+    return params(
+        source="torchvision", name="mnist", root=str(root), val_fraction=0.1, split_seed=0
+    )
+
+
+def test_missing_torchvision_data_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="NEUMETA_DATA_ROOT") as caught:
+        load_dataset("mnist", torchvision_params(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_real_mnist() -> None:
+    if not (SHARED_DATA / "MNIST/raw").is_dir():
+        pytest.skip("MNIST is absent; set NEUMETA_DATA_ROOT to a folder with MNIST/raw")
+    dataset = load_dataset("mnist", torchvision_params(SHARED_DATA))
+    assert [len(dataset.labels[s]) for s in ("train", "val", "test")] == [54000, 6000, 10000]
+    assert dataset.image_shape == (1, 28, 28)
+    assert dataset.mean[0] == pytest.approx(0.1307, abs=5e-4)
+    assert dataset.std[0] == pytest.approx(0.3081, abs=5e-4)
+
+
+def test_real_cifar10_from_zips_of_webp() -> None:
+    archive = SHARED_DATA / "cifar10/test.zip"
+    if not archive.is_file():
+        pytest.skip("CIFAR-10 zips are absent; set NEUMETA_DATA_ROOT to a folder with cifar10/")
+    from neumeta.data.sources import _decode, _image_files
+
+    place, content = next(_image_files(archive))
+    assert place.parts[-3] == "test"
+    assert _decode(content, str(place), None).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
+def test_torchvision_layouts_written_by_ourselves(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small files in the published formats: all four readers run without a download."""
+    random = np.random.default_rng(0)
+    if name in ("mnist", "fashion_mnist"):
+        raw = tmp_path / ("MNIST" if name == "mnist" else "FashionMNIST") / "raw"
+        raw.mkdir(parents=True)
+        for stem in ("train", "t10k"):
+            pixels = random.integers(0, 256, (20, 28, 28), dtype=np.uint8)
+            head = bytes([0, 0, 8, 3, *(20).to_bytes(4, "big"), *(28).to_bytes(4, "big") * 2])
+            (raw / f"{stem}-images-idx3-ubyte").write_bytes(head + pixels.tobytes())
+            labels = np.arange(20, dtype=np.uint8) % 2
+            head = bytes([0, 0, 8, 1, *(20).to_bytes(4, "big")])
+            (raw / f"{stem}-labels-idx1-ubyte").write_bytes(head + labels.tobytes())
+        shape = (1, 28, 28)
+    else:
+        # Own files cannot have the published md5, so that check alone is switched off.
+        monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
+        shape = (3, 32, 32)
+        hundred = name == "cifar100"
+        folder = tmp_path / ("cifar-100-python" if hundred else "cifar-10-batches-py")
+        folder.mkdir()
+        parts = ["train", "test"] if hundred else [f"data_batch_{i}" for i in range(1, 6)]
+        for part in [*parts] if hundred else [*parts, "test_batch"]:
+            key = "fine_labels" if hundred else "labels"
+            pixels = random.integers(0, 256, (20, 3072), dtype=np.uint8)
+            (folder / part).write_bytes(
+                pickle.dumps({"data": pixels, key: [index % 2 for index in range(20)]})
+            )
+        meta, key = ("meta", "fine_label_names") if hundred else ("batches.meta", "label_names")
+        (folder / meta).write_bytes(pickle.dumps({key: ["a", "b"]}))
+    loaded = load_dataset(
+        name,
+        params(source="torchvision", name=name, root=str(tmp_path), val_fraction=0.5, split_seed=0),
+    )
+    assert loaded.image_shape == shape
+    assert len(loaded.labels["test"]) == 20

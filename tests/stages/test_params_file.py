@@ -1,0 +1,251 @@
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from neumeta.core.errors import UserError
+from neumeta.core.reading import load_section, read_yaml
+from neumeta.methods.metamorphosis.params.experiment import Experiment
+from neumeta.methods.metamorphosis.params.study import StudyParams
+from neumeta.methods.metamorphosis.params.train import TrainParams
+from neumeta.stages._params_file import load_params, select_experiments
+from tests.toy import COARSE, RECIPE, ROOT, coarse_train, toy_params, write_toy_params
+
+
+def test_the_real_file_is_valid_and_its_default_is_digits_alone() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert params.experiments == {"digits-lenet": "digits"}
+    assert {"digits-lenet", "mnist-lenet"} <= set(params.defined)
+    kinds = {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100"}
+    assert kinds <= set(params.data)
+
+
+def test_specified_widths_of_the_two_experiments() -> None:
+    defined = load_params(ROOT / "params.yaml").defined
+    digits, mnist = defined["digits-lenet"], defined["mnist-lenet"]
+    assert digits.train.widths.values() == tuple(range(8, 25))
+    assert digits.sweep.widths.values() == tuple(range(4, 25))
+    assert mnist.train.widths.values() == tuple(range(8, 33))
+    assert mnist.sweep.widths.values() == tuple(range(4, 33))
+
+
+def set_at(params: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        params = params[parent]
+    if value is DELETED:
+        del params[last]
+    else:
+        params[last] = value
+
+
+DELETED = object()
+WIDE = {"start": 3, "stop": 5, "step": 1}
+SLIMMABLE = {
+    "seeds": [0],
+    "random_widths": 0,
+    "temperature": 1.0,
+    "rescale": False,
+    "recipe": RECIPE,
+}
+FAULTS = [
+    ("digits-lenet.train.lrr", 1, ["digits-lenet.train.lrr", "unknown key", "optimiser"]),
+    ("digits-lenet.train.losses.kd", 1.0, ["losses.kd", "unknown key", "distillation"]),
+    (
+        "digits-lenet.train.losses",
+        {
+            "tsk" if key == "task" else key: value
+            for key, value in toy_params()["digits-lenet"]["train"]["losses"].items()
+        },
+        ["losses.tsk", "unknown key; allowed are task", "(and 1 more)"],
+    ),
+    ("digits-lenet.train.task.lr", -1.0, ["digits-lenet.train.task.lr", "greater than 0", "-1"]),
+    ("digits-lenet.train.ema", 1.0, ["train.ema", "less than 1"]),
+    ("digits-lenet.train.seeds", [], ["train.seeds", "at least 1"]),
+    ("digits-lenet.train.seeds", [1, 0, 1], ["train.seeds", "1 is there twice"]),
+    ("digits-lenet.ablate.widths", [3, 3], ["ablate.widths", "3 is there twice"]),
+    ("digits-lenet.train.noise", "much", ["train.noise", "number", "'much'"]),
+    ("digits-lenet.train.widths", {"start": 4, "stop": 3, "step": 1}, ["start 4 is above stop 3"]),
+    ("digits-lenet.sweep.widths.stop", 7, ["sweep.widths", "width 7", "2..6"]),
+    (
+        "digits-lenet",
+        toy_params()["digits-lenet"]
+        | {"baselines": toy_params()["digits-lenet"]["baselines"] | {"slimmable": SLIMMABLE}}
+        | {"train": toy_params()["digits-lenet"]["train"] | {"probe_widths": [5], "widths": WIDE}},
+        ["digits-lenet", "width 5 is above the base width"],
+    ),
+    ("digits-lenet.fetch.sha256", "00", ["fetch.sha256", "pattern"]),
+    ("digits-lenet.fetch.url", "http://x", ["fetch", "source train takes exactly recipe"]),
+    ("digits-lenet.train.network.arrangement", "both", ["arrangement", "'block' or 'single'"]),
+    (
+        "digits-lenet.train.losses",
+        {**toy_params()["digits-lenet"]["train"]["losses"], "task": 0.0, "distillation": 0.0},
+        ["train.losses", "all 0; set one above 0"],
+    ),
+    ("digits-lenet.train.coarse", COARSE, ["train", "coarse needs encoding.blur above 0"]),
+    (
+        "digits-lenet.train",
+        coarse_train(coordinates=toy_params()["digits-lenet"]["train"]["coordinates"]),
+        ["train", "coarse needs coordinates.jitter channel", "size none"],
+    ),
+    (
+        "digits-lenet.train",
+        coarse_train(coarse=COARSE | {"widths": {"start": 2, "stop": 3, "step": 1}}),
+        ["train", "coarse.widths holds 2, which train.widths does not"],
+    ),
+    (
+        "digits-lenet.train",
+        coarse_train(coarse=COARSE | {"grids": {"start": 2, "stop": 4, "step": 1}}),
+        ["train", "coarse.grids must not lie above coarse.widths"],
+    ),
+    ("digits-lenet.permute", DELETED, ["digits-lenet.permute", "is missing"]),
+    ("digits-lenet.dataset", "imagenet", ["digits-lenet.dataset", "imagenet", "mnist"]),
+    ("data.digits.test_fraction", 0.0, ["data.digits", "test_fraction must be above 0"]),
+    ("data.mnist.name", DELETED, ["data.mnist", "name goes with source torchvision"]),
+    ("experiments", {"nope": "digits"}, ["experiments", "'nope' is not defined", "digits-lenet"]),
+    ("experiments", {"digits-lenet": "mnist"}, ["experiments.digits-lenet", "'digits'"]),
+    ("datasets", [], ["datasets", "add 'digits'"]),
+    ("Typo", {}, ["Typo.dataset", "is missing"]),
+    ("bases", {}, ["bases: add 'digits-lenet: digits'", "neumeta use"]),
+    ("bases.more", "digits", ["bases", "needs 'more'"]),
+    ("ordered", {}, ["ordered: add 'digits-lenet: digits'"]),
+    ("ordered", [], ["ordered", "must be a mapping"]),
+    ("studies", {"nope": {}}, ["studies.nope.dataset", "is missing"]),
+    (
+        "studies",
+        {"nope": {"dataset": "digits", "experiment": "digits-lenet"}},
+        ["studies", "'nope' is not defined", "permutation-study"],
+    ),
+    (
+        "studies.permutation-study.dataset",
+        "mnist",
+        ["studies.permutation-study: must be {'dataset': 'digits'"],
+    ),
+    ("orders.seeds", [0, 0], ["orders.seeds", "0 is there twice"]),
+    (
+        "permutation-study.networks",
+        ["digits-lenet", "nope"],
+        ["permutation-study.networks", "'nope' is not defined", "digits-lenet"],
+    ),
+    (
+        "permutation-study.study.experiment",
+        "nope",
+        ["permutation-study.study.experiment", "'nope' is not defined"],
+    ),
+    (
+        "permutation-study.study.change",
+        {"task.step": 3},
+        ["permutation-study.study: change: task.step", "unknown key 'step'", "batch_size"],
+    ),
+    (
+        "permutation-study.study.change",
+        {"seeds": [3]},
+        ["permutation-study.study: change: seeds", "set study.seeds"],
+    ),
+    ("permutation-study.study.widths", [7], ["permutation-study.study: width 7", "2..6"]),
+    ("permutation-study.study.widht", [4], ["study.widht", "unknown key", "widths"]),
+    (
+        "permutation-study.report.published",
+        {"best": {"variation": 1.0, "accuracy": 2.0}},
+        ["permutation-study.report.published", "'layer-2-opt' or 'ours'"],
+    ),
+    (
+        "permutation-study.report.published",
+        {"ours": {"variation": 0.0, "accuracy": 2.0}},
+        ["published.ours.variation", "greater than 0"],
+    ),
+    ("digits-lenet.study", {}, ["digits-lenet.study", "unknown key", "ablate"]),
+    ("lonely", {"dataset": "digits"}, ["lonely.family", "is missing"]),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), FAULTS, ids=[str(f[0]) for f in FAULTS])
+def test_a_fault_gives_one_line_with_file_section_key_and_what_is_allowed(
+    key: str, value: Any, expected: list[str], tmp_path: Path
+) -> None:
+    params = deepcopy(toy_params())
+    set_at(params, key, value)
+    path = write_toy_params(tmp_path, params)
+    with pytest.raises(UserError) as caught:
+        load_params(path)
+    text = str(caught.value)
+    assert "\n" not in text
+    for part in [str(path), *expected]:
+        assert part in text
+
+
+def test_sections_are_frozen_and_typed(tmp_path: Path) -> None:
+    path = write_toy_params(tmp_path)
+    section = load_section(TrainParams, "digits-lenet.train", path)
+    with pytest.raises(ValueError, match="frozen"):
+        section.noise = 2.0
+    with pytest.raises(UserError, match=r"no key 'nope' on the way to nope\.train"):
+        load_section(TrainParams, "nope.train", path)
+
+
+def test_bad_files(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot read"):
+        read_yaml(tmp_path / "absent.yaml")
+    for text in ("a: [1", "- 1"):
+        (tmp_path / "bad.yaml").write_text(text)
+        with pytest.raises(UserError, match=r"bad\.yaml") as caught:
+            read_yaml(tmp_path / "bad.yaml")
+        assert "\n" not in str(caught.value)
+
+
+def test_selecting_a_study_lists_all_that_it_needs(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    original = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(original, encoding="utf-8")
+    select_experiments(["permutation-study"], path)
+    params = load_params(path)
+    study = params.defined_studies["permutation-study"]
+    assert params.experiments == {}
+    assert tuple(params.ordered) == study.networks
+    assert set(params.bases) == set(study.networks)
+    assert params.datasets == ("cifar10-folder", "digits", "mnist")
+    inputs = params.studies["permutation-study"]
+    assert (inputs.dataset, inputs.experiment) == ("cifar10-folder", "cifar10-resnet20")
+    select_experiments(["digits-lenet", "permutation-study"], path)
+    both = load_params(path)
+    assert set(both.bases) == {"digits-lenet", *study.networks}
+    assert set(both.ordered) == set(study.networks)
+    with pytest.raises(UserError, match="'cifar10-lenet' has no INR; choose its study, permut"):
+        select_experiments(["cifar10-lenet"], path)
+    select_experiments(["digits-lenet"], path)
+    assert path.read_text(encoding="utf-8") == original
+
+
+def test_selecting_experiments_changes_the_lists_and_no_comment(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    original = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(original, encoding="utf-8")
+    select_experiments(["mnist-lenet", "digits-lenet"], path)
+    params = load_params(path)
+    assert params.experiments == {"mnist-lenet": "mnist", "digits-lenet": "digits"}
+    assert list(params.experiments) == ["mnist-lenet", "digits-lenet"]
+    assert params.datasets == ("digits", "mnist")
+    select_experiments(["digits-lenet"], path)
+    assert path.read_text(encoding="utf-8") == original
+    with pytest.raises(UserError, match="'nope' is not defined"):
+        select_experiments(["digits-lenet", "nope"], path)
+    assert path.read_text(encoding="utf-8") == original
+
+
+def test_every_field_of_the_schema_is_in_the_real_file() -> None:
+    """Adding an experiment is copying a section: no key of it may be hidden in a default."""
+    optional = {"path", "url", "sha256", "recipe"}  # of fetch, by its source
+    optional |= {"depth", "scope"}  # of a family
+    optional |= {"published", "published_base", "published_as", "base_saw_validation"}  # of a paper
+
+    def check(model: Any, value: dict[str, Any], place: str) -> None:
+        for name, field in model.model_fields.items():
+            assert name in value or name in optional, f"{place}.{name}"
+            if hasattr(field.annotation, "model_fields") and name in value:
+                check(field.annotation, value[name], f"{place}.{name}")
+
+    raw = read_yaml(ROOT / "params.yaml")
+    for name in ("digits-lenet", "mnist-lenet"):
+        check(Experiment, raw[name], name)
+    check(StudyParams, raw["permutation-study"], "permutation-study")
