@@ -200,11 +200,11 @@ def _permute(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     from neumeta.stages._params_file import load_params
+    from neumeta.stages._selection import check_selection
 
     params = load_params(args.params)
-    print(
-        f"{args.params}: good; dvc repro runs {', '.join([*params.experiments, *params.studies])}"
-    )
+    check_selection(args.params, params.selected())
+    print(f"{args.params}: good; dvc repro runs {', '.join(params.run)}")
 
 
 def _use(args: argparse.Namespace) -> None:

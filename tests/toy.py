@@ -1,15 +1,18 @@
 """Toy data and parameters: the whole pipeline in seconds."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import torch
 from ruamel.yaml import YAML
 
+from neumeta.core.errors import UserError
 from neumeta.data.dataset import Dataset, SplitName, channel_statistics
 from neumeta.models.family import Family, make_family
 from neumeta.models.parameters import parameters_of
-from neumeta.stages._selection import LISTS
+from neumeta.stages._params_file import load_params
+from neumeta.stages._selection import write_selection
 
 ROOT = Path(__file__).parent.parent
 LENET = {"name": "lenet", "head": "pooled", "base_width": 4, "min_width": 2, "max_width": 6}
@@ -64,12 +67,8 @@ def trained_toy(steps: int = 60) -> dict[str, torch.Tensor]:
 def toy_params() -> dict[str, Any]:
     """params.yaml with the digits experiment shrunk; the sections and keys are the real ones."""
     params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    sections = (*LISTS, "data", "orders", "digits-lenet", "permutation-study")
-    kept = {key: params[key] for key in sections}
-    kept["datasets"] = ["digits"]
-    kept |= {key: {"digits-lenet": "digits"} for key in ("experiments", "bases", "ordered")}
-    inputs = {"dataset": "digits", "experiment": "digits-lenet"}
-    kept["studies"] = {"permutation-study": inputs}
+    kept = {key: params[key] for key in ("data", "orders", "digits-lenet", "permutation-study")}
+    kept["run"] = ["digits-lenet", "permutation-study"]
     kept["orders"]["seeds"] = [0, 1]
     study = kept["permutation-study"]
     study["networks"] = ["digits-lenet"]
@@ -137,8 +136,10 @@ def coarse_train(**changes: Any) -> dict[str, Any]:
 
 
 def write_toy_params(folder: Path, params: dict[str, Any] | None = None) -> Path:
-    """Write the toy parameters as params.yaml."""
+    """Write the toy parameters as params.yaml, and what follows from its list of runs."""
     path = folder / "params.yaml"
     with path.open("w", encoding="utf-8") as stream:
         YAML(typ="safe", pure=True).dump(params or toy_params(), stream)
+    with contextlib.suppress(UserError):  # some tests write wrong parameters on purpose
+        write_selection(path, load_params(path).selected())
     return path

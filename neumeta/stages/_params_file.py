@@ -1,4 +1,4 @@
-"""The whole parameter file: checked at once, and its lists of what `dvc repro` runs edited."""
+"""The whole parameter file: checked at once, and its list of what `dvc repro` runs edited."""
 
 import re
 from collections.abc import Sequence
@@ -14,16 +14,18 @@ from neumeta.core.reading import PARAMS_FILE, parse, read_yaml
 from neumeta.data.params import DataParams
 from neumeta.methods.metamorphosis.params.experiment import Experiment
 from neumeta.methods.metamorphosis.params.study import OrdersParams, StudyParams, study_params
-from neumeta.stages._selection import LISTS, Selection, check_selection, selection
+from neumeta.stages._selection import Selection, selection, write_selection
 from neumeta.training.params import NetworkSection
 
-_FIXED = (*LISTS, "data", "orders")
+_FIXED = ("run", "data", "orders")
+_LIST = re.compile(r"^run:[^\n]*\n(?:(?:[ \t]+|- )[^\n]*\n)*", re.MULTILINE)
 RESERVED_NAMES = frozenset({*_FIXED, "summary", "index"})
 
 
-class Params(Selection):
+class Params(Section):
     """The whole file."""
 
+    run: tuple[str, ...] = Field(description="experiments and studies that `dvc repro` runs")
     data: dict[str, DataParams]
     orders: OrdersParams
     defined: dict[str, Experiment] = Field(description="every experiment section of the file")
@@ -38,16 +40,17 @@ class Params(Selection):
         """
         return (*self.defined, *self.defined_studies)
 
-    def selected(self, names: Sequence[str]) -> Selection:
-        """Write the lists for experiments and studies of this file.
+    def selected(self, names: Sequence[str] | None = None) -> Selection:
+        """Find what follows from a choice of experiments and studies.
 
         Args:
-            names: Of `runnable`.
+            names: Of `runnable`; None for those of the file.
 
         Returns:
-            The lists.
+            What dvc.yaml loops over.
         """
-        return selection(names, {**self.networks, **self.defined}, self.defined_studies)
+        known = {**self.networks, **self.defined}
+        return selection(self.run if names is None else names, known, self.defined_studies)
 
 
 def load_params(path: str | Path = PARAMS_FILE) -> Params:
@@ -65,9 +68,8 @@ def load_params(path: str | Path = PARAMS_FILE) -> Params:
     raw = read_yaml(path)
     if missing := [key for key in _FIXED if key not in raw]:
         raise UserError(f"{path}: section {missing[0]!r} is missing")
-    for key in ("experiments", "data", "bases", "ordered", "studies"):
-        if not isinstance(raw[key], dict):
-            raise UserError(f"{path}: {key}: must be a mapping of names")
+    if not isinstance(raw["data"], dict):
+        raise UserError(f"{path}: data: must be a mapping of names")
     sections: dict[type[Section], dict[str, Any]] = {
         Experiment: {},
         NetworkSection: {},
@@ -78,9 +80,8 @@ def load_params(path: str | Path = PARAMS_FILE) -> Params:
             kind = _kind(section)
             sections[kind][name] = parse(kind, section, path, name)
     data = {name: parse(DataParams, s, path, f"data.{name}") for name, s in raw["data"].items()}
-    top = {key: raw[key] for key in LISTS} | {"datasets": as_tuple(raw["datasets"])}
     content = {
-        **top,
+        "run": as_tuple(raw["run"]),
         "data": data,
         "orders": parse(OrdersParams, raw["orders"], path, "orders"),
         "defined": sections[Experiment],
@@ -90,7 +91,6 @@ def load_params(path: str | Path = PARAMS_FILE) -> Params:
     params = parse(Params, content, path, "")
     _check_names(params, path)
     _check_studies(params, path)
-    check_selection(params, params.selected([*params.experiments, *params.studies]), path)
     return params
 
 
@@ -118,14 +118,8 @@ def _check_names(params: Params, path: str | Path) -> None:
             raise UserError(
                 f"{path}: {name}.dataset: no section data.{section.dataset}; allowed: {allowed}"
             )
-    for key, known in (("experiments", params.defined), ("studies", params.defined_studies)):
-        for name in getattr(params, key):
-            if name not in known:
-                allowed = ", ".join(known)
-                raise UserError(f"{path}: {key}: {name!r} is not defined; allowed: {allowed}")
-    if unknown := sorted(set(params.datasets) - set(params.data)):
-        allowed = ", ".join(params.data)
-        raise UserError(f"{path}: datasets: {unknown[0]!r} is not defined; allowed: {allowed}")
+    for name in params.run:
+        _check_runnable(name, params, path)
 
 
 def _check_studies(params: Params, path: str | Path) -> None:
@@ -159,8 +153,16 @@ def _check_studies(params: Params, path: str | Path) -> None:
                 )
 
 
+def _check_runnable(name: str, params: Params, path: str | Path) -> None:
+    if name not in params.runnable():
+        allowed = ", ".join(params.runnable())
+        users = [key for key, s in params.defined_studies.items() if name in s.networks]
+        why = f"has no INR; choose its study, {users[0]}" if users else "is not defined"
+        raise UserError(f"{path}: experiment or study {name!r} {why}; allowed are {allowed}")
+
+
 def select_experiments(names: Sequence[str], path: str | Path = PARAMS_FILE) -> None:
-    """Set the lists of what runs; all other text of the file stays as it is.
+    """Set the list of what runs, and what follows from it; all other text stays as it is.
 
     Args:
         names: Defined experiments and studies, in the order to list them.
@@ -170,43 +172,17 @@ def select_experiments(names: Sequence[str], path: str | Path = PARAMS_FILE) -> 
         UserError: If a name is not defined.
     """
     params = load_params(path)
-    for name in names:
-        if name not in params.runnable():
-            allowed = ", ".join(params.runnable())
-            users = [key for key, s in params.defined_studies.items() if name in s.networks]
-            why = f"has no INR; choose its study, {users[0]}" if users else "is not defined"
-            raise UserError(f"{path}: experiment or study {name!r} {why}; allowed are {allowed}")
-    chosen = params.selected(list(dict.fromkeys(names))).model_dump(mode="json")
-    text = Path(path).read_text(encoding="utf-8")
-    for key in LISTS:
-        text = _replace(text, key, _block(key, chosen[key]))
-    expected = {**read_yaml(path), **chosen}
+    chosen = list(dict.fromkeys(names))
+    for name in chosen:
+        _check_runnable(name, params, path)
+    text = _LIST.sub(f"run: [{', '.join(chosen)}]\n", Path(path).read_text(encoding="utf-8"), 1)
+    expected = {**read_yaml(path), "run": chosen}
     draft = Path(path).with_name(f".{Path(path).name}.draft")
     try:
         atomic_write_text(draft, text)
         if read_yaml(draft) != expected:
-            raise UserError(f"{path}: cannot edit {', '.join(LISTS)}; write them by hand")
+            raise UserError(f"{path}: cannot edit run; write it by hand as `run: [NAME]`")
+        write_selection(path, params.selected(chosen))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _block(key: str, value: Any) -> str:
-    """Write one list: names in one line, a mapping in one line for each entry."""
-    if isinstance(value, list):
-        return f"{key}: [{', '.join(value)}]\n"
-    if not value:
-        return f"{key}: {{}}\n"
-    return f"{key}:\n" + "".join(f"  {name}: {_flow(entry)}\n" for name, entry in value.items())
-
-
-def _flow(entry: str | dict[str, str]) -> str:
-    if isinstance(entry, str):
-        return entry
-    return "{" + ", ".join(f"{key}: {value}" for key, value in entry.items()) + "}"
-
-
-def _replace(text: str, key: str, block: str) -> str:
-    """Replace a top-level key with its indented lines or its list."""
-    pattern = rf"^{key}:[^\n]*\n(?:(?:[ \t]+|- )[^\n]*\n)*"
-    return re.sub(pattern, lambda _: block, text, count=1, flags=re.MULTILINE)

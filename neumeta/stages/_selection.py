@@ -1,13 +1,24 @@
-"""What `dvc repro` runs: the lists at the top of params.yaml, from which dvc.yaml makes stages."""
+"""What `dvc repro` runs: the list `run` of params.yaml, and what follows from it.
 
+DVC's templates loop over lists and mappings, but cannot look a name up or leave repeats out. So
+what follows from `run` (which datasets, which networks) lies written out in a file that dvc.yaml
+loops over. `neumeta use` writes both.
+"""
+
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from pydantic import Field
 
 from neumeta.core.errors import UserError
 from neumeta.core.fields import Section
+from neumeta.core.files import atomic_write_text
+from neumeta.core.reading import read_yaml
 from neumeta.methods.metamorphosis.params.study import StudyParams
 from neumeta.training.params import NetworkSection
+
+SELECTED = "data/selected.json"  # beside the parameter file
 
 
 class StudyInputs(Section):
@@ -18,16 +29,14 @@ class StudyInputs(Section):
 
 
 class Selection(Section):
-    """The lists; `neumeta use` writes all of them."""
+    """What the loops of dvc.yaml run over."""
 
-    experiments: dict[str, str] = Field(description="what `dvc repro` runs: name -> dataset")
-    datasets: tuple[str, ...] = Field(description="the datasets that all of these read")
-    bases: dict[str, str] = Field(description="networks that `fetch` makes: name -> dataset")
-    ordered: dict[str, str] = Field(description="networks of studies: name -> dataset")
-    studies: dict[str, StudyInputs] = Field(description="studies that `dvc repro` runs")
-
-
-LISTS = tuple(Selection.model_fields)
+    run: tuple[str, ...] = Field(description="the list of params.yaml that the rest follows from")
+    datasets: tuple[str, ...] = Field(description="what is read by any of these")
+    networks: dict[str, str] = Field(description="networks that `fetch` makes: name -> dataset")
+    experiments: dict[str, str] = Field(description="name -> dataset")
+    orders: dict[str, str] = Field(description="networks that studies compare: name -> dataset")
+    studies: dict[str, StudyInputs] = Field(description="studies, with what their INRs read")
 
 
 def selection(
@@ -35,7 +44,7 @@ def selection(
     networks: Mapping[str, NetworkSection],
     studies: Mapping[str, StudyParams],
 ) -> Selection:
-    """Write the lists for experiments and studies.
+    """Find what follows from a list of experiments and studies.
 
     Args:
         names: Of either, in the order to list them.
@@ -43,56 +52,52 @@ def selection(
         studies: Every study of the file.
 
     Returns:
-        The lists.
+        What dvc.yaml loops over.
     """
     experiments = {name: networks[name].dataset for name in names if name not in studies}
-    ordered: dict[str, str] = {}
+    orders: dict[str, str] = {}
     inputs: dict[str, StudyInputs] = {}
     for name in names:
         if name in studies:
-            ordered |= {network: networks[network].dataset for network in studies[name].networks}
+            orders |= {network: networks[network].dataset for network in studies[name].networks}
             experiment = studies[name].study.experiment
             inputs[name] = StudyInputs(dataset=networks[experiment].dataset, experiment=experiment)
     needed = {study.experiment: study.dataset for study in inputs.values()}
-    bases = {**experiments, **ordered, **needed}
+    made = {**experiments, **orders, **needed}
     return Selection(
+        run=tuple(names),
+        datasets=tuple(sorted(set(made.values()))),
+        networks=made,
         experiments=experiments,
-        datasets=tuple(sorted(set(bases.values()))),
-        bases=bases,
-        ordered=ordered,
+        orders=orders,
         studies=inputs,
     )
 
 
-def check_selection(chosen: Selection, expected: Selection, path: object) -> None:
-    """Refuse lists that do not go together.
+def write_selection(params_file: str | Path, chosen: Selection) -> None:
+    """Write what dvc.yaml loops over, beside the parameter file.
 
     Args:
-        chosen: What the file holds.
-        expected: What `selection` makes of its experiments and studies.
-        path: The file, for errors.
+        params_file: The parameter file.
+        chosen: What to write.
+    """
+    text = json.dumps({"selected": chosen.model_dump(mode="json")}, indent=2)
+    atomic_write_text(Path(params_file).parent / SELECTED, text + "\n")
+
+
+def check_selection(params_file: str | Path, expected: Selection) -> None:
+    """Refuse a file of loops that does not follow from the parameter file.
+
+    Args:
+        params_file: The parameter file.
+        expected: What follows from it.
 
     Raises:
-        UserError: Naming the list and what it lacks.
+        UserError: Naming the command that mends it.
     """
-    for name, dataset in chosen.experiments.items():
-        if dataset != expected.experiments[name]:
-            right = expected.experiments[name]
-            raise UserError(f"{path}: experiments.{name}: must be its dataset, {right!r}")
-    for name, inputs in chosen.studies.items():
-        if inputs != expected.studies[name]:
-            wanted = expected.studies[name].model_dump()
-            raise UserError(f"{path}: studies.{name}: must be {wanted}")
-    for dataset in expected.datasets:
-        if dataset not in chosen.datasets:
-            reader = next(name for name, read in expected.bases.items() if read == dataset)
-            raise UserError(f"{path}: datasets: add {dataset!r}, which {reader} reads")
-    for key in ("bases", "ordered"):
-        own, needed = getattr(chosen, key), getattr(expected, key)
-        for name, dataset in needed.items():
-            if own.get(name) != dataset:
-                raise UserError(
-                    f"{path}: {key}: add '{name}: {dataset}', which `neumeta use` does by itself"
-                )
-        if more := [name for name in own if name not in needed]:
-            raise UserError(f"{path}: {key}: nothing that is run needs {more[0]!r}; take it out")
+    path = Path(params_file).parent / SELECTED
+    command = f"run `neumeta use {' '.join(expected.run)}`"
+    if not path.is_file():
+        raise UserError(f"{path}: is missing; {command}")
+    if read_yaml(path).get("selected") != expected.model_dump(mode="json"):
+        raise UserError(f"{path}: does not follow from {params_file} any more; {command}")

@@ -4,14 +4,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from neumeta.core.errors import UserError
 from neumeta.core.files import write_json
 from neumeta.core.identity import read_tree
 from neumeta.core.ledger import LEDGER, identities, read_ledger
+from neumeta.core.reading import PARAMS_FILE, read_yaml
 from neumeta.core.stage import flags, guarded, stage_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the stage, in the root of the project.
+
+    As the first stage of every run it also refuses loops that do not follow from the list `run`.
 
     Args:
         argv: Flags, or None for those of the process.
@@ -19,10 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(argv, stage_parser("code", "--out"))
+    args = flags(argv, stage_parser("code", "--selected", "--out"))
 
     def body() -> None:
         root = Path()
+        run = read_yaml(PARAMS_FILE).get("run")
+        if run != read_yaml(args.selected)["selected"]["run"]:
+            names = " ".join(map(str, run or []))
+            raise UserError(f"{args.selected}: is not of this list; run `neumeta use {names}`")
         write_json(args.out, identities(read_tree(root), read_ledger(root / LEDGER)))
 
     return guarded("code", body)

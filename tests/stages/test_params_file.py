@@ -10,12 +10,13 @@ from neumeta.methods.metamorphosis.params.experiment import Experiment
 from neumeta.methods.metamorphosis.params.study import StudyParams
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.stages._params_file import load_params, select_experiments
+from neumeta.stages._selection import check_selection
 from tests.toy import COARSE, RECIPE, ROOT, coarse_train, toy_params, write_toy_params
 
 
 def test_the_real_file_is_valid_and_its_default_is_digits_alone() -> None:
     params = load_params(ROOT / "params.yaml")
-    assert params.experiments == {"digits-lenet": "digits"}
+    assert params.run == ("digits-lenet",)
     assert {"digits-lenet", "mnist-lenet"} <= set(params.defined)
     kinds = {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100"}
     assert kinds <= set(params.data)
@@ -103,25 +104,9 @@ FAULTS = [
     ("digits-lenet.dataset", "imagenet", ["digits-lenet.dataset", "imagenet", "mnist"]),
     ("data.digits.test_fraction", 0.0, ["data.digits", "test_fraction must be above 0"]),
     ("data.mnist.name", DELETED, ["data.mnist", "name goes with source torchvision"]),
-    ("experiments", {"nope": "digits"}, ["experiments", "'nope' is not defined", "digits-lenet"]),
-    ("experiments", {"digits-lenet": "mnist"}, ["experiments.digits-lenet", "'digits'"]),
-    ("datasets", [], ["datasets", "add 'digits'"]),
+    ("run", ["nope"], ["'nope' is not defined", "digits-lenet"]),
+    ("run", "digits-lenet", ["run", "valid tuple"]),
     ("Typo", {}, ["Typo.dataset", "is missing"]),
-    ("bases", {}, ["bases: add 'digits-lenet: digits'", "neumeta use"]),
-    ("bases.more", "digits", ["bases", "needs 'more'"]),
-    ("ordered", {}, ["ordered: add 'digits-lenet: digits'"]),
-    ("ordered", [], ["ordered", "must be a mapping"]),
-    ("studies", {"nope": {}}, ["studies.nope.dataset", "is missing"]),
-    (
-        "studies",
-        {"nope": {"dataset": "digits", "experiment": "digits-lenet"}},
-        ["studies", "'nope' is not defined", "permutation-study"],
-    ),
-    (
-        "studies.permutation-study.dataset",
-        "mnist",
-        ["studies.permutation-study: must be {'dataset': 'digits'"],
-    ),
     ("orders.seeds", [0, 0], ["orders.seeds", "0 is there twice"]),
     (
         "permutation-study.networks",
@@ -194,43 +179,62 @@ def test_bad_files(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_selecting_a_study_lists_all_that_it_needs(tmp_path: Path) -> None:
+def test_what_follows_from_a_study(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     original = (ROOT / "params.yaml").read_text(encoding="utf-8")
     path.write_text(original, encoding="utf-8")
     select_experiments(["permutation-study"], path)
     params = load_params(path)
+    check_selection(path, params.selected())
     study = params.defined_studies["permutation-study"]
-    assert params.experiments == {}
-    assert tuple(params.ordered) == study.networks
-    assert set(params.bases) == set(study.networks)
-    assert params.datasets == ("cifar10-folder", "digits", "mnist")
-    inputs = params.studies["permutation-study"]
-    assert (inputs.dataset, inputs.experiment) == ("cifar10-folder", "cifar10-resnet20")
+    loops = read_yaml(tmp_path / "data/selected.json")["selected"]
+    assert loops["run"] == ["permutation-study"] and loops["experiments"] == {}
+    assert tuple(loops["orders"]) == study.networks
+    assert set(loops["networks"]) == set(study.networks)
+    assert loops["datasets"] == ["cifar10-folder", "digits", "mnist"]
+    inputs = {"dataset": "cifar10-folder", "experiment": "cifar10-resnet20"}
+    assert loops["studies"] == {"permutation-study": inputs}
     select_experiments(["digits-lenet", "permutation-study"], path)
-    both = load_params(path)
-    assert set(both.bases) == {"digits-lenet", *study.networks}
-    assert set(both.ordered) == set(study.networks)
+    both = load_params(path).selected()
+    assert set(both.networks) == {"digits-lenet", *study.networks}
+    assert set(both.orders) == set(study.networks)
     with pytest.raises(UserError, match="'cifar10-lenet' has no INR; choose its study, permut"):
         select_experiments(["cifar10-lenet"], path)
     select_experiments(["digits-lenet"], path)
     assert path.read_text(encoding="utf-8") == original
 
 
-def test_selecting_experiments_changes_the_lists_and_no_comment(tmp_path: Path) -> None:
+def test_selecting_experiments_changes_one_list_and_no_comment(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     original = (ROOT / "params.yaml").read_text(encoding="utf-8")
     path.write_text(original, encoding="utf-8")
     select_experiments(["mnist-lenet", "digits-lenet"], path)
-    params = load_params(path)
-    assert params.experiments == {"mnist-lenet": "mnist", "digits-lenet": "digits"}
-    assert list(params.experiments) == ["mnist-lenet", "digits-lenet"]
-    assert params.datasets == ("digits", "mnist")
+    changed = path.read_text(encoding="utf-8")
+    assert changed == original.replace("run: [digits-lenet]", "run: [mnist-lenet, digits-lenet]")
+    loops = load_params(path).selected()
+    assert loops.experiments == {"mnist-lenet": "mnist", "digits-lenet": "digits"}
+    assert list(loops.experiments) == ["mnist-lenet", "digits-lenet"]
+    assert loops.datasets == ("digits", "mnist")
     select_experiments(["digits-lenet"], path)
     assert path.read_text(encoding="utf-8") == original
     with pytest.raises(UserError, match="'nope' is not defined"):
         select_experiments(["digits-lenet", "nope"], path)
     assert path.read_text(encoding="utf-8") == original
+
+
+def test_loops_of_another_list_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    params = load_params(path)
+    with pytest.raises(UserError, match="is missing; run `neumeta use digits-lenet`"):
+        check_selection(path, params.selected())
+    select_experiments(["mnist-lenet"], path)
+    with pytest.raises(UserError, match="any more; run `neumeta use digits-lenet`"):
+        check_selection(path, params.selected())
+
+
+def test_the_committed_loops_follow_from_the_committed_list() -> None:
+    check_selection(ROOT / "params.yaml", load_params(ROOT / "params.yaml").selected())
 
 
 def test_every_field_of_the_schema_is_in_the_real_file() -> None:
