@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +17,7 @@ from neumeta.core.files import write_json
 from neumeta.core.identity import closure_of, read_tree, stage_modules
 from neumeta.gate.memory import Memory, digest_of_files, run_key
 from neumeta.gate.results import Result
+from neumeta.gate.worker import HEAVY
 
 WORKER = Path(__file__).with_name("worker.py")
 # What differs between two runs of the same code.
@@ -26,7 +27,14 @@ TIMES = ("seconds", "seconds_each", "seconds_shared", "revision")
 class Side:
     """Runs the stages of one tree."""
 
-    def __init__(self, root: Path, folder: Path, inputs: Path, memory: Memory) -> None:
+    def __init__(
+        self,
+        root: Path,
+        folder: Path,
+        inputs: Path,
+        memory: Memory,
+        packages: Sequence[str] = HEAVY,
+    ) -> None:
         """Name the places; nothing is started yet.
 
         Args:
@@ -34,8 +42,10 @@ class Side:
             folder: Where its stages run; holds params.yaml.
             inputs: Holds `data` and `checkpoints` of the twins.
             memory: What was run before.
+            packages: What is imported once for all runs.
         """
         self.root, self.folder, self.inputs, self.memory = root, folder, inputs, memory
+        self._packages = packages
         self._given = digest_of_files(inputs, (p for p in inputs.rglob("*") if p.is_file()))
         files = read_tree(root)
         self._codes = {stage: closure_of(stage, files).digest() for stage in stage_modules(files)}
@@ -54,7 +64,7 @@ class Side:
             "NEUMETA_CHECKPOINT_ROOT": str(self.inputs / "checkpoints"),
         }
         self._worker = subprocess.Popen(
-            [sys.executable, str(WORKER), str(self.root)],
+            [sys.executable, str(WORKER), str(self.root), *self._packages],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
