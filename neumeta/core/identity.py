@@ -25,6 +25,8 @@ LOCK = "requirements.lock"
 NOT_COMPUTING = frozenset({"jaxtyping", "pydantic", "ruamel-yaml", "tqdm"})
 # Import names that are not the names of their distributions.
 _DISTRIBUTIONS = {"pil": "pillow", "sklearn": "scikit-learn", "ruamel": "ruamel-yaml"}
+# The guard of a stage: it lets a stage end well or not, and shapes no result.
+GUARD = f"{PACKAGE}/core/unchanged.py"
 _IMPORTERS = {"import_module", "__import__"}
 _DIGITS = 16
 
@@ -148,8 +150,8 @@ def closure_of(stage: str, files: Files) -> Closure:
         files: See `read_tree`.
 
     Returns:
-        The closure. The package's own `__init__`, whose imports are lazy and for users only, is
-        no part of it.
+        The closure. The package's own `__init__`, whose imports are lazy and for users only, and
+        the guard that watches over the code are no part of it.
 
     Raises:
         UserError: If there is no such stage, or a file of it is no Python.
@@ -224,7 +226,7 @@ def _imports(path: str, files: Files) -> tuple[set[str], set[str]]:
             continue
         place = name.replace(".", "/")
         own |= {file for file in (f"{place}.py", f"{place}/__init__.py") if file in files}
-    return own - {f"{PACKAGE}/__init__.py"}, outside
+    return own - {f"{PACKAGE}/__init__.py", GUARD}, outside
 
 
 @lru_cache(maxsize=2048)
