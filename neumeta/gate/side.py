@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -69,8 +71,13 @@ class Side:
             stdout=subprocess.PIPE,
             env=environment,
             text=True,
+            start_new_session=True,
         )
-        self._answer()
+        try:
+            self._answer()
+        except UserError:
+            self._end(at_once=True)
+            raise
         return self
 
     def __exit__(
@@ -79,11 +86,16 @@ class Side:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._worker is not None and self._worker.stdin is not None
-        self._worker.stdin.close()
-        if error is not None:
-            self._worker.terminate()
-        self._worker.wait()
+        self._end(at_once=error is not None)
+
+    def _end(self, at_once: bool) -> None:
+        assert self._worker is not None
+        if at_once:
+            with suppress(ProcessLookupError):
+                os.killpg(self._worker.pid, signal.SIGTERM)  # with the stage that it runs
+        # Closes its input, which ends it, and waits; what it could not read any more is lost.
+        with suppress(BrokenPipeError), self._worker:
+            pass
 
     def run(self, result: Result, watch: bool) -> str | None:
         """Run a stage again in this side's folder.

@@ -64,7 +64,8 @@ def run_twins(
     def run_old() -> None:
         try:
             for result in needed:
-                fault = before.run(result, watch=False)
+                lost = [p.name for p in needed if p.name in broken and reads(result, p)]
+                fault = f"no {lost[0]}" if lost else before.run(result, watch=False)
                 if fault is not None:
                     broken[result.name] = fault
                 ready[result.name].set()

@@ -55,6 +55,7 @@ def main(root: str, *packages: str) -> None:
         task = json.loads(line)
         child = os.fork()
         if child == 0:
+            answers.close()  # else nobody would see that this process ended
             os._exit(_run(task, root))
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
