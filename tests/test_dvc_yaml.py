@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.import_closure import stage_deps
 from tests.stages.commands import OF_EXPERIMENTS, STAGES, command_of, filled, run_stage
 from tests.toy import ROOT, toy_params, write_toy_params
 
@@ -32,12 +31,6 @@ def named(stage: str, key: str) -> list[str]:
 
 def outs_of(stage: str) -> list[str]:
     return [path for key in ("outs", "metrics", "plots") for path in named(stage, key)]
-
-
-@pytest.mark.parametrize("stage", ALL)
-def test_code_dependencies_are_exactly_the_imports(stage: str) -> None:
-    code = [dep for dep in named(stage, "deps") if dep.startswith("neumeta")]
-    assert sorted(code) == stage_deps(stage)
 
 
 def test_every_stage_module_has_an_entry_and_a_section() -> None:
