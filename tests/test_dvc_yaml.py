@@ -135,3 +135,14 @@ def test_command_line_and_lists_name_the_same_paths(stage: str) -> None:
     outs = set(outs_of(stage))
     folder_outs = {w for w in words if any(out.startswith(f"{w}/") for out in outs)}
     assert words - folder_outs == deps | {out for out in outs if not covers([*folder_outs], out)}
+
+
+@pytest.mark.parametrize("stage", ALL)
+def test_an_entry_says_that_its_command_takes_shards(
+    stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run_stage(stage, ["--help"])
+    assert ("--shard" in capsys.readouterr().out) == entry_of(stage).get("meta", {}).get(
+        "shards", False
+    )
