@@ -13,6 +13,7 @@ from torch.func import functional_call, grad, vmap
 from torch_pruning import DependencyGraph, importance
 
 from neumeta.core.fields import Criterion
+from neumeta.core.progress import progress
 from neumeta.methods.metamorphosis.baselines.examples import Examples
 from neumeta.methods.metamorphosis.baselines.individual import given_network
 from neumeta.methods.metamorphosis.params.baselines import ScoringParams
@@ -82,7 +83,7 @@ def _fill_gradients(
         return examples.task.loss(functional_call(network, weights, (inputs,), options), targets)
 
     generator = torch.Generator().manual_seed(scoring.seed)
-    for _ in range(scoring.batches):
+    for _ in progress(range(scoring.batches), f"{criterion} scores"):
         index = torch.randint(len(bank), (scoring.batch_size,), generator=generator)
         inputs, targets = bank.take(bank.rows(index, generator))
         measure = _mean_gradient if criterion == "taylor" else _mean_square_gradient
