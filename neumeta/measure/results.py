@@ -11,6 +11,7 @@ import pandas as pd
 
 from neumeta.core.files import atomic_write_text
 from neumeta.core.tables import Column, read_table
+from neumeta.tasks.task import Metric
 
 _COLUMNS = {
     "method": Column("text"),
@@ -49,6 +50,17 @@ class ResultRow:
     loss: float
     params: int
     macs: int
+
+    def value(self, metric: Metric) -> float:
+        """Read one metric.
+
+        Args:
+            metric: One of the table's columns.
+
+        Returns:
+            Its value.
+        """
+        return float(getattr(self, metric.name))
 
 
 def to_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:

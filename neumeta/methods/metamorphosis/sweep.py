@@ -3,18 +3,20 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from neumeta.core.progress import progress
 from neumeta.data.dataset import Dataset
-from neumeta.measure.controls import bypass_weights, check_alive, idle_weights
+from neumeta.measure.controls import check_alive, floors
+from neumeta.measure.evaluator import Evaluator
 from neumeta.measure.results import ResultRow
-from neumeta.measure.scorer import Scorer
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.params.train import SweepParams
 from neumeta.methods.metamorphosis.sweep_parts import Part, Shard, SweepParts, Unit
+from neumeta.tasks.registry import task_of
 from neumeta.training.features import products_in
 
 _log = logging.getLogger("neumeta")
@@ -46,15 +48,16 @@ def sweep(
     """
     check_widths(morphs, params)
     measurer = _Measurer(dataset, params, where, parts)
+    metric = task_of(dataset).metrics[0]
     rows: list[ResultRow] = []
     for morph in morphs:
         units = units_of([morph], params)
         found = measurer.measure(morph, units)
         own = [row for unit in units if unit.width is not None for row in found[unit].rows]
-        curve = {row.width: row.accuracy for row in own if row.method == "neumeta"}
-        floor = max(row.accuracy for row in found[Unit(seed_of(morph), None)].rows)
+        curve = {row.width: row.value(metric) for row in own if row.method == "neumeta"}
+        floor = max(row.value(metric) for row in found[Unit(seed_of(morph), None)].rows)
         name = f"{where}: sweep of INR seed {seed_of(morph)}"
-        check_alive(curve, floor, len(dataset.labels["test"]), name)
+        check_alive(curve, floor, dataset.size("test"), name)
         rows += own
     if parts:
         measurer.report("sweep")
@@ -138,7 +141,7 @@ class _Measurer:
     ) -> None:
         self.dataset, self.params, self.where, self.parts = dataset, params, where, parts
         self.measured = self.found = 0
-        self._scorer: Scorer | None = None
+        self._evaluator: Evaluator | None = None
         self._scores: object = None
 
     def measure(self, morph: MorphableNetwork, units: Sequence[Unit]) -> Mapping[Unit, Part]:
@@ -164,28 +167,29 @@ class _Measurer:
         )
 
     def _rows(self, morph: MorphableNetwork, unit: Unit) -> tuple[ResultRow, ...]:
-        scorer = self._scorer_of(morph)
+        evaluator = self._evaluator_of(morph)
         if unit.width is None:
             width = morph.family.base_width
             weights, generated = morph.weights(width, draws=1), morph.family.generated
-            floors = [bypass_weights(weights, generated), *idle_weights(weights, generated)]
-            return tuple(scorer.row("bypass", width, floor, unit.seed) for floor in floors)
+            score = partial(evaluator.row, "bypass", width, seed=unit.seed)
+            return floors(weights, generated, score)
         # Fresh for every width, so that a network depends on its width and the seed alone.
         generator = torch.Generator().manual_seed(self.params.seed)
         averaged = morph.weights(unit.width, draws=self.params.draws, generator=generator)
         exact = morph.weights(unit.width, draws=1)
         return (
-            scorer.row("neumeta", unit.width, averaged, unit.seed),
-            scorer.row("neumeta-noise-free", unit.width, exact, unit.seed),
+            evaluator.row("neumeta", unit.width, averaged, unit.seed),
+            evaluator.row("neumeta-noise-free", unit.width, exact, unit.seed),
         )
 
-    def _scorer_of(self, morph: MorphableNetwork) -> Scorer:
-        """Use one scorer for all INRs of one family, because it keeps the test features."""
+    def _evaluator_of(self, morph: MorphableNetwork) -> Evaluator:
+        """Use one evaluator for all INRs of one family, because it keeps the test features."""
         scores = (morph.family.header(), morph.header["train_widths"])
-        if self._scorer is None or scores != self._scores:
-            self._scorer = Scorer(morph.family, self.dataset, morph.header["train_widths"])
+        if self._evaluator is None or scores != self._scores:
+            seen = morph.header["train_widths"]
+            self._evaluator = Evaluator(morph.family, self.dataset, seen=seen)
             self._scores = scores
-        return self._scorer
+        return self._evaluator
 
 
 def inr_files(folder: str | Path) -> list[Path]:

@@ -85,7 +85,7 @@ def test_the_code_that_runs_is_part_of_the_key() -> None:
     assert {
         "neumeta/methods/metamorphosis/trainer.py",
         "neumeta/methods/metamorphosis/losses.py",
-        "neumeta/measure/evaluate.py",
+        "neumeta/measure/evaluator.py",
     } <= files
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from neumeta.core.cache_key import state_key
 from neumeta.core.fields import ScoredSplit
 from neumeta.data.dataset import Dataset
-from neumeta.measure.controls import bypass_floor
-from neumeta.measure.evaluate import evaluate
+from neumeta.measure.controls import zeroed
+from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.ablation import Ablation
 from neumeta.methods.metamorphosis.ablation_parts import Part, Parts, Variant
 from neumeta.methods.metamorphosis.orders.strategies import STRATEGIES, Strategy
@@ -24,7 +24,6 @@ from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.cliques import Group
 from neumeta.permute.orders import find_orders
 from neumeta.permute.variation import total_variation
-from neumeta.tasks.registry import task_named
 
 
 @dataclass(frozen=True)
@@ -182,11 +181,10 @@ def controls(
         split: What to score on.
 
     Returns:
-        Accuracy of the base network, and of the base network with all generated tensors at zero.
+        Score of the base network, and of the base network with all generated tensors at zero.
     """
-    examples, task = dataset.split(split), task_named(dataset.task)
-    network = family.skeleton(family.base_width)
+    evaluator, at = Evaluator(family, dataset, split, whole=True), family.base_width
     return {
-        "base": evaluate(network, weights, examples, task).accuracy,
-        "bypass": bypass_floor(family, weights, examples, task, "whole"),
+        "base": evaluator.deciding(at, weights),
+        "bypass": evaluator.deciding(at, zeroed(weights, family.generated)),
     }
