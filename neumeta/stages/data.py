@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             task_of(dataset)  # its targets are those of its task
             write_dataset(args.out, dataset)
 
-    return staged("data", body)
+    return staged("data", body, args.dataset)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class Teacher:
         with torch.no_grad(), products_in(self.precision):
             parts = [
                 apply_part(self.network, self.weights, some, part).float()
-                for some in inputs.split(TEACHER_BATCH)
+                for some in progress(inputs.split(TEACHER_BATCH), "answers of the teacher")
             ]
         return torch.cat(parts)
 
@@ -150,7 +150,7 @@ def training_examples(
     views = []
     for _ in progress(range(augmentation.views), "features of the training set", "view"):
         parts = []
-        for batch in images.split(TRUNK_BATCH):
+        for batch in progress(images.split(TRUNK_BATCH), ""):
             seen = crop_and_flip(
                 batch, pad=augmentation.pad, flip=augmentation.flip, generator=generator
             )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from neumeta.core.fields import Precision
+from neumeta.core.progress import progress
 from neumeta.data.dataset import Split
 from neumeta.models.family import Family
 from neumeta.models.parts import Part, apply_part
@@ -71,7 +72,7 @@ def features(
                 batch.to(dtype).contiguous(memory_format=torch.channels_last),
                 "trunk",
             ).contiguous()
-            for batch in inputs.split(TRUNK_BATCH)
+            for batch in progress(inputs.split(TRUNK_BATCH), "features")
         ]
         joined = torch.cat(parts)
     return joined.clone()  # an ordinary tensor again

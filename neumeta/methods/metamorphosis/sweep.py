@@ -1,13 +1,12 @@
 """The width sweep: sample every width, average K draws, score on the test set."""
 
-import logging
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from neumeta.core.jobs import Job, JobStore, Shard
 from neumeta.core.progress import progress
 from neumeta.data.dataset import Dataset
 from neumeta.measure.controls import check_alive, floors
@@ -15,96 +14,118 @@ from neumeta.measure.evaluator import Evaluator
 from neumeta.measure.results import ResultRow
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.params.train import SweepParams
-from neumeta.methods.metamorphosis.sweep_parts import Part, Shard, SweepParts, Unit
 from neumeta.tasks.registry import task_of
 from neumeta.training.features import products_in
 
-_log = logging.getLogger("neumeta")
+Rows = tuple[ResultRow, ...]
 
 
-def sweep(
-    morphs: Sequence[MorphableNetwork],
-    dataset: Dataset,
-    params: SweepParams,
-    where: str,
-    parts: SweepParts | None = None,
-) -> list[ResultRow]:
-    """Measure every width of every INR, with K draws and noise-free.
+class Sweep:
+    """The jobs of a sweep: what each INR scores at each width, and its bypass floor."""
 
-    Args:
-        morphs: One per seed.
-        dataset: Its test split is used.
-        params: The section `sweep`.
-        where: Names the experiment in errors and progress lines.
-        parts: Finished parts: those there are taken, missing ones are added; None keeps nothing.
+    def __init__(
+        self, morphs: Sequence[MorphableNetwork], dataset: Dataset, params: SweepParams
+    ) -> None:
+        """Plan the work; the test set is prepared when the first network is scored.
 
-    Returns:
-        Rows of the methods `neumeta` (K draws) and `neumeta-noise-free` (one exact draw), by
-        seed, then width, then method.
+        Args:
+            morphs: One per seed, of one family.
+            dataset: Its test split is used.
+            params: The section `sweep`.
 
-    Raises:
-        UserError: If a width is outside the family.
-        CollapseError: If an INR's whole curve equals the bypass floor.
-    """
-    check_widths(morphs, params)
-    measurer = _Measurer(dataset, params, where, parts)
-    metric = task_of(dataset).metrics[0]
-    rows: list[ResultRow] = []
-    for morph in morphs:
-        units = units_of([morph], params)
-        found = measurer.measure(morph, units)
-        own = [row for unit in units if unit.width is not None for row in found[unit].rows]
-        curve = {row.width: row.value(metric) for row in own if row.method == "neumeta"}
-        floor = max(row.value(metric) for row in found[Unit(seed_of(morph), None)].rows)
-        name = f"{where}: sweep of INR seed {seed_of(morph)}"
-        check_alive(curve, floor, dataset.size("test"), name)
-        rows += own
-    if parts:
-        measurer.report("sweep")
-    return rows
+        Raises:
+            UserError: If a width is outside the family.
+        """
+        for width in params.widths.values():
+            morphs[0].family.check_width(width)
+        self.morphs, self.dataset, self.params = morphs, dataset, params
+        self._evaluator: Evaluator | None = None
+        self._scores: object = None
 
+    def jobs(self) -> list[Job[Rows]]:
+        """List all jobs.
 
-def sweep_shard(
-    morphs: Sequence[MorphableNetwork],
-    dataset: Dataset,
-    params: SweepParams,
-    where: str,
-    parts: SweepParts,
-    shard: Shard,
-) -> None:
-    """Measure one share of the parts of a sweep and leave them for `sweep`.
+        Returns:
+            By seed, the widths in their order and then the bypass floor.
+        """
+        return [job for morph in self.morphs for job in self.jobs_of(morph)]
 
-    Args:
-        morphs: One per seed.
-        dataset: Its test split is used.
-        params: The section `sweep`.
-        where: Names the experiment in errors and progress lines.
-        parts: Where the parts are left; those already there are not measured again.
-        shard: Which share.
+    def jobs_of(self, morph: MorphableNetwork) -> list[Job[Rows]]:
+        """List the jobs of one INR.
 
-    Raises:
-        UserError: If a width is outside the family.
-    """
-    check_widths(morphs, params)
-    share = shard.of(units_of(morphs, params))
-    measurer = _Measurer(dataset, params, where, parts)
-    for morph in morphs:
-        measurer.measure(morph, [unit for unit in share if unit.seed == seed_of(morph)])
-    measurer.report(f"sweep shard {shard.index}/{shard.count}")
+        Args:
+            morph: One of them.
 
+        Returns:
+            The widths in their order and then the bypass floor.
+        """
+        return [self._job(morph, width) for width in (*self.params.widths.values(), None)]
 
-def units_of(morphs: Sequence[MorphableNetwork], params: SweepParams) -> list[Unit]:
-    """List the parts of a sweep.
+    def _job(self, morph: MorphableNetwork, width: int | None) -> Job[Rows]:
+        seed, what = seed_of(morph), "bypass" if width is None else f"width {width}"
+        return Job(f"seed {seed}, {what}", [seed, width], lambda: self._measured(morph, width))
 
-    Args:
-        morphs: One per seed.
-        params: The section `sweep`.
+    def measure(self, store: JobStore[Rows], where: str) -> list[ResultRow]:
+        """Measure every width of every INR, with K draws and noise-free.
 
-    Returns:
-        By seed, the widths in their order and then the bypass floor.
-    """
-    widths = (*params.widths.values(), None)
-    return [Unit(seed_of(morph), width) for morph in morphs for width in widths]
+        Args:
+            store: Finished jobs: those there are taken, missing ones are added.
+            where: Names the experiment in errors.
+
+        Returns:
+            Rows of the methods `neumeta` (K draws) and `neumeta-noise-free` (one exact draw), by
+            seed, then width, then method.
+
+        Raises:
+            CollapseError: If an INR's whole curve equals the bypass floor.
+        """
+        metric = task_of(self.dataset).metrics[0]
+        rows: list[ResultRow] = []
+        for morph in progress(self.morphs, "", "INR", name=lambda m: f"seed {seed_of(m)}"):
+            *measured, dead = store.run(self.jobs_of(morph), "network")
+            own = [row for some in measured for row in some]
+            curve = {row.width: row.value(metric) for row in own if row.method == "neumeta"}
+            floor = max(row.value(metric) for row in dead)
+            name = f"{where}: sweep of INR seed {seed_of(morph)}"
+            check_alive(curve, floor, self.dataset.size("test"), name)
+            rows += own
+        return rows
+
+    def measure_shard(self, store: JobStore[Rows], shard: Shard) -> None:
+        """Measure one share of the jobs and leave them for `measure`.
+
+        Args:
+            store: Where they are left; those already there are not measured again.
+            shard: Which share.
+        """
+        store.run(self.jobs(), "network", shard=shard)
+
+    def _measured(self, morph: MorphableNetwork, width: int | None) -> Rows:
+        """Rows of one width, in their order in the table; of the floor, which it leaves out."""
+        with products_in(self.params.precision):
+            evaluator, seed = self._evaluator_of(morph), seed_of(morph)
+            if width is None:
+                base = morph.family.base_width
+                weights, generated = morph.weights(base, draws=1), morph.family.generated
+                score = partial(evaluator.row, "bypass", base, seed=seed)
+                return floors(weights, generated, score)
+            # Fresh for every width, so that a network depends on its width and the seed alone.
+            generator = torch.Generator().manual_seed(self.params.seed)
+            averaged = morph.weights(width, draws=self.params.draws, generator=generator)
+            exact = morph.weights(width, draws=1)
+            return (
+                evaluator.row("neumeta", width, averaged, seed),
+                evaluator.row("neumeta-noise-free", width, exact, seed),
+            )
+
+    def _evaluator_of(self, morph: MorphableNetwork) -> Evaluator:
+        """Use one evaluator for all INRs of one family, because it keeps the test features."""
+        scores = (morph.family.header(), morph.header["train_widths"])
+        if self._evaluator is None or scores != self._scores:
+            seen = morph.header["train_widths"]
+            self._evaluator = Evaluator(morph.family, self.dataset, seen=seen)
+            self._scores = scores
+        return self._evaluator
 
 
 def seed_of(morph: MorphableNetwork) -> int:
@@ -117,79 +138,6 @@ def seed_of(morph: MorphableNetwork) -> int:
         The seed of its training.
     """
     return int(morph.header["seed"])
-
-
-def check_widths(morphs: Sequence[MorphableNetwork], params: SweepParams) -> None:
-    """Look at all widths before any is measured.
-
-    Args:
-        morphs: One per seed, of one family.
-        params: The section `sweep`.
-
-    Raises:
-        UserError: If a width is outside the family.
-    """
-    for width in params.widths.values():
-        morphs[0].family.check_width(width)
-
-
-class _Measurer:
-    """Measures parts; prepares the test set when the first one is missing, once for all INRs."""
-
-    def __init__(
-        self, dataset: Dataset, params: SweepParams, where: str, parts: SweepParts | None
-    ) -> None:
-        self.dataset, self.params, self.where, self.parts = dataset, params, where, parts
-        self.measured = self.found = 0
-        self._evaluator: Evaluator | None = None
-        self._scores: object = None
-
-    def measure(self, morph: MorphableNetwork, units: Sequence[Unit]) -> Mapping[Unit, Part]:
-        """Look parts up, and measure the missing ones."""
-        parts = {unit: part for unit in units if self.parts and (part := self.parts.read(unit))}
-        missing = [unit for unit in units if unit not in parts]
-        label = f"{self.where}: sweep seed {seed_of(morph)}"
-        for unit in progress(missing, label, "part", done=len(parts)):
-            start = time.perf_counter()
-            with products_in(self.params.precision):
-                rows = self._rows(morph, unit)
-            parts[unit] = Part(rows, time.perf_counter() - start)
-            if self.parts:
-                self.parts.write(unit, parts[unit])
-        self.measured += len(missing)
-        self.found += len(units) - len(missing)
-        return parts
-
-    def report(self, what: str) -> None:
-        """Say how much of the work an earlier run or a shard had done."""
-        _log.info(
-            "%s: %s: %d parts were there, %d measured", self.where, what, self.found, self.measured
-        )
-
-    def _rows(self, morph: MorphableNetwork, unit: Unit) -> tuple[ResultRow, ...]:
-        evaluator = self._evaluator_of(morph)
-        if unit.width is None:
-            width = morph.family.base_width
-            weights, generated = morph.weights(width, draws=1), morph.family.generated
-            score = partial(evaluator.row, "bypass", width, seed=unit.seed)
-            return floors(weights, generated, score)
-        # Fresh for every width, so that a network depends on its width and the seed alone.
-        generator = torch.Generator().manual_seed(self.params.seed)
-        averaged = morph.weights(unit.width, draws=self.params.draws, generator=generator)
-        exact = morph.weights(unit.width, draws=1)
-        return (
-            evaluator.row("neumeta", unit.width, averaged, unit.seed),
-            evaluator.row("neumeta-noise-free", unit.width, exact, unit.seed),
-        )
-
-    def _evaluator_of(self, morph: MorphableNetwork) -> Evaluator:
-        """Use one evaluator for all INRs of one family, because it keeps the test features."""
-        scores = (morph.family.header(), morph.header["train_widths"])
-        if self._evaluator is None or scores != self._scores:
-            seen = morph.header["train_widths"]
-            self._evaluator = Evaluator(morph.family, self.dataset, seen=seen)
-            self._scores = scores
-        return self._evaluator
 
 
 def inr_files(folder: str | Path) -> list[Path]:

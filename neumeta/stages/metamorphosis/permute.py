@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             }
             write_json(args.report, report)
 
-    return staged("permute", body)
+    return staged("permute", body, args.experiment)
 
 
 def _group_of(clique: CliqueGroup, weights: Mapping[str, Tensor]) -> Group:

@@ -14,6 +14,7 @@ from torch.func import functional_call, grad, vmap
 from torch_pruning import DependencyGraph, importance
 
 from neumeta.core.fields import Criterion
+from neumeta.core.progress import progress
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.individual import given_network
 from neumeta.methods.metamorphosis.params.baselines import ScoringParams
@@ -85,7 +86,7 @@ def _fill_gradients(
         return examples.task.loss(outputs, Batch(inputs, targets, rows))
 
     generator = torch.Generator().manual_seed(scoring.seed)
-    for _ in range(scoring.batches):
+    for _ in progress(range(scoring.batches), f"{criterion} scores"):
         index = torch.randint(len(bank), (scoring.batch_size,), generator=generator)
         drawn = bank.take(bank.rows(index, generator))
         batch = replace(drawn, inputs=drawn.inputs.float())
