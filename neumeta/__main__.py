@@ -151,26 +151,28 @@ def _info(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    import torch
+    from functools import partial
 
     from neumeta.data.dataset import read_dataset
-    from neumeta.measure.evaluate import evaluate
+    from neumeta.measure.evaluator import Evaluator
     from neumeta.methods.metamorphosis.morph import load
-    from neumeta.tasks.registry import task_named
 
     deterministic()
     morph = load(args.checkpoint)
     for width in args.width:
         morph.family.check_width(width)
     dataset = read_dataset(args.dataset, morph.family.input_spec)
-    split = dataset.split(args.split)
-    print(f"width  accuracy  loss    ({args.split}, n = {len(split)}, K = {args.draws})")
+    evaluator = Evaluator(morph.family, dataset, args.split, whole=True)
+    source = partial(morph.weights, draws=args.draws, noise=args.noise)
+    metrics = {metric.name: (metric, max(len(metric.name), 6)) for metric in evaluator.task.metrics}
+    names = "  ".join(f"{name:<{size}}" for name, (_, size) in metrics.items())
+    print(f"width  {names}  ({args.split}, n = {len(evaluator)}, K = {args.draws})")
     for width in args.width:
-        generator = torch.Generator().manual_seed(args.seed)
-        weights = morph.weights(width, draws=args.draws, noise=args.noise, generator=generator)
-        network = morph.family.skeleton(width)
-        score = evaluate(network, weights, split, task_named(dataset.task))
-        print(f"{width:5d}  {score.accuracy:8.2%}  {score.mean_loss:.4f}")
+        found = evaluator.measure(
+            source, [width], [args.seed], method="sampled", item=str(args.checkpoint)
+        )
+        cells = ((*metrics[row.metric], row.value) for row in found)
+        print(f"{width:5d}", *(f"{m.format(value):>{size}}" for m, size, value in cells), sep="  ")
 
 
 def _permute(args: argparse.Namespace) -> None:

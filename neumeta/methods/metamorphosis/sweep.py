@@ -1,6 +1,7 @@
 """The width sweep: sample every width, average K draws, score on the test set."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -8,11 +9,12 @@ import torch
 from neumeta.core.jobs import Job, JobStore, Shard
 from neumeta.core.progress import progress
 from neumeta.data.dataset import Dataset
-from neumeta.measure.controls import bypass_weights, check_alive, idle_weights
+from neumeta.measure.controls import check_alive, floors
+from neumeta.measure.evaluator import Evaluator
 from neumeta.measure.results import ResultRow
-from neumeta.measure.scorer import Scorer
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.params.train import SweepParams
+from neumeta.tasks.registry import task_of
 from neumeta.training.features import products_in
 
 Rows = tuple[ResultRow, ...]
@@ -37,7 +39,7 @@ class Sweep:
         for width in params.widths.values():
             morphs[0].family.check_width(width)
         self.morphs, self.dataset, self.params = morphs, dataset, params
-        self._scorer: Scorer | None = None
+        self._evaluator: Evaluator | None = None
         self._scores: object = None
 
     def jobs(self) -> list[Job[Rows]]:
@@ -77,14 +79,15 @@ class Sweep:
         Raises:
             CollapseError: If an INR's whole curve equals the bypass floor.
         """
+        metric = task_of(self.dataset).metrics[0]
         rows: list[ResultRow] = []
         for morph in progress(self.morphs, "", "INR", name=lambda m: f"seed {seed_of(m)}"):
-            *measured, floors = store.run(self.jobs_of(morph), "network")
+            *measured, dead = store.run(self.jobs_of(morph), "network")
             own = [row for some in measured for row in some]
-            curve = {row.width: row.accuracy for row in own if row.method == "neumeta"}
-            floor = max(row.accuracy for row in floors)
+            curve = {row.width: row.value(metric) for row in own if row.method == "neumeta"}
+            floor = max(row.value(metric) for row in dead)
             name = f"{where}: sweep of INR seed {seed_of(morph)}"
-            check_alive(curve, floor, len(self.dataset.labels["test"]), name)
+            check_alive(curve, floor, self.dataset.size("test"), name)
             rows += own
         return rows
 
@@ -100,28 +103,29 @@ class Sweep:
     def _measured(self, morph: MorphableNetwork, width: int | None) -> Rows:
         """Rows of one width, in their order in the table; of the floor, which it leaves out."""
         with products_in(self.params.precision):
-            scorer, seed = self._scorer_of(morph), seed_of(morph)
+            evaluator, seed = self._evaluator_of(morph), seed_of(morph)
             if width is None:
                 base = morph.family.base_width
                 weights, generated = morph.weights(base, draws=1), morph.family.generated
-                floors = [bypass_weights(weights, generated), *idle_weights(weights, generated)]
-                return tuple(scorer.row("bypass", base, floor, seed) for floor in floors)
+                score = partial(evaluator.row, "bypass", base, seed=seed)
+                return floors(weights, generated, score)
             # Fresh for every width, so that a network depends on its width and the seed alone.
             generator = torch.Generator().manual_seed(self.params.seed)
             averaged = morph.weights(width, draws=self.params.draws, generator=generator)
             exact = morph.weights(width, draws=1)
             return (
-                scorer.row("neumeta", width, averaged, seed),
-                scorer.row("neumeta-noise-free", width, exact, seed),
+                evaluator.row("neumeta", width, averaged, seed),
+                evaluator.row("neumeta-noise-free", width, exact, seed),
             )
 
-    def _scorer_of(self, morph: MorphableNetwork) -> Scorer:
-        """Use one scorer for all INRs of one family, because it keeps the test features."""
+    def _evaluator_of(self, morph: MorphableNetwork) -> Evaluator:
+        """Use one evaluator for all INRs of one family, because it keeps the test features."""
         scores = (morph.family.header(), morph.header["train_widths"])
-        if self._scorer is None or scores != self._scores:
-            self._scorer = Scorer(morph.family, self.dataset, morph.header["train_widths"])
+        if self._evaluator is None or scores != self._scores:
+            seen = morph.header["train_widths"]
+            self._evaluator = Evaluator(morph.family, self.dataset, seen=seen)
             self._scores = scores
-        return self._scorer
+        return self._evaluator
 
 
 def seed_of(morph: MorphableNetwork) -> int:

@@ -8,6 +8,7 @@ two steps and continued to the same bytes.
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -16,8 +17,7 @@ from torch import Tensor, nn
 from neumeta.core.fields import WidthRange
 from neumeta.core.processes import ALONE, ProcessGroup
 from neumeta.core.progress import progress
-from neumeta.measure.controls import check_alive, idle_weights
-from neumeta.measure.evaluate import evaluate
+from neumeta.measure.controls import check_alive, floors
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.losses import (
     LossTerms,
@@ -194,19 +194,22 @@ class Trainer:
 
     def _task_terms(self, drawn: Configuration, factors: Mapping[str, float]) -> LossTerms:
         problem, params, width = self.problem, self.problem.params, drawn.width
-        batch = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
+        index = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
         weights = self._generate(drawn)
-        rows = self.processes.share(problem.train.rows(batch, self.random))
-        inputs, targets = problem.train.take(rows)
+        rows = self.processes.share(problem.train.rows(index, self.random))
+        batch = problem.train.take(rows)
+        network = problem.val.skeletons.at(width)
         outputs = apply_part(
-            problem.skeleton(width), problem.complete(weights), inputs, problem.train.part
+            network, problem.complete(weights), batch.inputs, problem.train.part
         ).float()
         wanted = {name for name, factor in factors.items() if factor > 0}
         task = problem.task
         return LossTerms(
-            task=task.loss(outputs, targets) if "task" in wanted else None,
+            task=task.loss(outputs, batch) if "task" in wanted else None,
             distillation=(
-                task.distillation(outputs, problem.teacher_outputs[rows], params.losses.temperature)
+                task.distance(
+                    outputs, problem.train.teacher_outputs[rows], params.losses.temperature
+                )
                 if "distillation" in wanted
                 else None
             ),
@@ -243,22 +246,18 @@ class Trainer:
         self.history.append({name: row.get(name) for name in HISTORY_COLUMNS})
 
     def _validate(self, strict: bool) -> float:
-        """Mean accuracy of the averaged INR, noise-free, over the probe widths."""
-        problem = self.problem
-        accuracies, floors = {}, [problem.bypass_floor] if strict else []
+        """Mean score of the averaged INR, noise-free, over the probe widths."""
+        problem, scores = self.problem, {}
         for width in problem.params.probe_widths:
-            with torch.no_grad():
-                weights = problem.complete(self.average.weights(width))
-            accuracies[width] = self._score(width, weights)
-            if strict and width == max(problem.params.probe_widths):
-                idle = idle_weights(weights, problem.family.generated)
-                floors += [self._score(width, other) for other in idle]
+            scores[width] = problem.val.deciding(width, self._averaged(width))
         if strict:
+            widest = max(problem.params.probe_widths)
+            score = partial(problem.val.deciding, widest)
+            floor = max(floors(self._averaged(widest), problem.family.generated, score))
             where = f"train seed {self.seed}, task step {self.step}"
-            check_alive(accuracies, max(floors), len(problem.val), where)
-        return sum(accuracies.values()) / len(accuracies)
+            check_alive(scores, floor, len(problem.val), where)
+        return sum(scores.values()) / len(scores)
 
-    def _score(self, width: int, weights: Mapping[str, Tensor]) -> float:
-        problem, part = self.problem, self.problem.train.part
-        network = problem.skeleton(width)
-        return evaluate(network, weights, problem.val, problem.task, part=part).accuracy
+    def _averaged(self, width: int) -> dict[str, Tensor]:
+        with torch.no_grad():
+            return self.problem.complete(self.average.weights(width))

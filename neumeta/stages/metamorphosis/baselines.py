@@ -10,7 +10,7 @@ from neumeta.core.reading import PARAMS_FILE, load_section, load_value, parse
 from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.results import row_store, to_frame, write_results
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.run import Baselines
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
 from neumeta.models.network_file import read_network
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = parse(ExamplesParams, seen, PARAMS_FILE, section)
         base, family, _ = read_network(args.permuted)
         dataset = read_dataset(args.dataset, family.input_spec)
-        examples = Examples(family, base, dataset, settings, trained.values())
+        examples = Comparison(family, base, dataset, settings, trained.values())
         comparison = Baselines(examples, params)
         shared = shared_by(
             "baselines",

@@ -12,14 +12,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.params.baselines import IntegralParams
 from neumeta.models.resampling import Origin, interpolate_weights
-from neumeta.training.fit import Batch, descend
+from neumeta.tasks.batch import Batch
+from neumeta.training.fit import descend
 
 
 def sampled(
-    examples: Examples, knots: Mapping[str, Tensor], width: int, origin: Origin
+    examples: Comparison, knots: Mapping[str, Tensor], width: int, origin: Origin
 ) -> dict[str, Tensor]:
     """Read the network of one width.
 
@@ -36,12 +37,12 @@ def sampled(
 
 
 def train_integral(
-    examples: Examples, params: IntegralParams, origin: Origin, *, seed: int, label: str
+    examples: Comparison, params: IntegralParams, origin: Origin, *, seed: int, label: str
 ) -> dict[str, Tensor]:
     """Train the knots.
 
     Args:
-        examples: Examples, losses, and the widths to train.
+        examples: Comparison, losses, and the widths to train.
         params: The section `integral`.
         origin: See `sampled`.
         seed: Of the order of the examples, of their views, and of the widths.
@@ -61,7 +62,7 @@ def train_integral(
         place = int(torch.randint(len(examples.widths), (), generator=generator))
         width = examples.widths[place]
         weights = sampled(examples, knots, width, origin)
-        outputs = examples.outputs(examples.skeleton(width), weights, bank, batch.inputs)
+        outputs = examples.outputs(examples.skeletons.at(width), weights, bank, batch.inputs)
         return examples.loss(outputs, batch, bank, params.losses)
 
     descend(list(trained.values()), bank, params.recipe, loss, generator=generator, label=label)

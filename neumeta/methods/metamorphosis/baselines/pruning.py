@@ -6,6 +6,7 @@ normalisation; scores are compared within a group only.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,10 @@ from torch_pruning import DependencyGraph, importance
 
 from neumeta.core.fields import Criterion
 from neumeta.core.progress import progress
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.individual import given_network
 from neumeta.methods.metamorphosis.params.baselines import ScoringParams
+from neumeta.tasks.batch import Batch
 
 Scores = dict[str, Tensor]
 EXAMPLES_AT_ONCE = 16  # of the per-example gradients; bounds the memory
@@ -24,7 +26,7 @@ _SUM = {"group_reduction": "sum", "normalizer": None, "bias": True}
 
 
 def channel_scores(
-    examples: Examples, criterion: Criterion, scoring: ScoringParams | None, seed: int = 0
+    examples: Comparison, criterion: Criterion, scoring: ScoringParams | None, seed: int = 0
 ) -> Scores:
     """Score the channels of every clique group of the base network.
 
@@ -71,7 +73,7 @@ def channel_scores(
 
 
 def _fill_gradients(
-    examples: Examples, network: nn.Module, criterion: Criterion, scoring: ScoringParams
+    examples: Comparison, network: nn.Module, criterion: Criterion, scoring: ScoringParams
 ) -> None:
     """Fill `grad` of the generated tensors: mean gradient, or mean square of single ones."""
     bank = examples.bank("generated")
@@ -79,39 +81,37 @@ def _fill_gradients(
     parameters = dict(network.named_parameters())
     generated = {name: parameters[name].detach() for name in examples.family.generated}
 
-    def loss(weights: Scores, inputs: Tensor, targets: Tensor) -> Tensor:
-        return examples.task.loss(functional_call(network, weights, (inputs,), options), targets)
+    def loss(weights: Scores, inputs: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
+        outputs = functional_call(network, weights, (inputs,), options)
+        return examples.task.loss(outputs, Batch(inputs, targets, rows))
 
     generator = torch.Generator().manual_seed(scoring.seed)
     for _ in progress(range(scoring.batches), f"{criterion} scores"):
         index = torch.randint(len(bank), (scoring.batch_size,), generator=generator)
-        inputs, targets = bank.take(bank.rows(index, generator))
+        drawn = bank.take(bank.rows(index, generator))
+        batch = replace(drawn, inputs=drawn.inputs.float())
         measure = _mean_gradient if criterion == "taylor" else _mean_square_gradient
-        for name, value in measure(loss, generated, inputs.float(), targets).items():
+        for name, value in measure(loss, generated, batch).items():
             earlier = parameters[name].grad
             parameters[name].grad = value if earlier is None else earlier + value
 
 
-def _mean_gradient(
-    loss: Callable[..., Tensor], weights: Scores, inputs: Tensor, targets: Tensor
-) -> Scores:
+def _mean_gradient(loss: Callable[..., Tensor], weights: Scores, batch: Batch) -> Scores:
     """Gradient of the mean loss of a batch."""
-    found: Scores = grad(loss)(weights, inputs, targets)
+    found: Scores = grad(loss)(weights, batch.inputs, batch.targets, batch.rows)
     return found
 
 
-def _mean_square_gradient(
-    loss: Callable[..., Tensor], weights: Scores, inputs: Tensor, targets: Tensor
-) -> Scores:
+def _mean_square_gradient(loss: Callable[..., Tensor], weights: Scores, batch: Batch) -> Scores:
     """Mean over the examples of a batch of the squared gradient of each one's loss."""
 
-    def single(example: Tensor, target: Tensor) -> Scores:
-        found: Scores = grad(loss)(weights, example.unsqueeze(0), target.unsqueeze(0))
+    def single(*example: Tensor) -> Scores:
+        found: Scores = grad(loss)(weights, *(value.unsqueeze(0) for value in example))
         return found
 
     sums = {name: torch.zeros_like(value) for name, value in weights.items()}
-    chunks = zip(inputs.split(EXAMPLES_AT_ONCE), targets.split(EXAMPLES_AT_ONCE), strict=True)
-    for some, wanted in chunks:
-        for name, value in vmap(single)(some, wanted).items():
+    columns = (batch.inputs, batch.targets, batch.rows)
+    for some in zip(*(column.split(EXAMPLES_AT_ONCE) for column in columns), strict=True):
+        for name, value in vmap(single)(*some).items():
             sums[name] += value.square().sum(0)
-    return {name: value / len(inputs) for name, value in sums.items()}
+    return {name: value / len(batch) for name, value in sums.items()}

@@ -8,11 +8,11 @@ from torch import Tensor
 from neumeta.core.errors import UserError
 from neumeta.core.fields import Criterion, Section
 from neumeta.core.jobs import Job, JobStore, Shard
-from neumeta.measure.controls import bypass_weights
+from neumeta.measure.controls import zeroed
+from neumeta.measure.evaluator import Evaluator
 from neumeta.measure.results import ResultRow
-from neumeta.measure.scorer import Scorer
 from neumeta.methods.metamorphosis.baselines.channels import keep_top
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.individual import (
     fresh_network,
     given_network,
@@ -34,7 +34,7 @@ Rows = tuple[ResultRow, ...]
 class Baselines:
     """What the INR is compared with."""
 
-    def __init__(self, examples: Examples, params: BaselineParams) -> None:
+    def __init__(self, examples: Comparison, params: BaselineParams) -> None:
         """Prepare the comparison.
 
         Args:
@@ -48,7 +48,7 @@ class Baselines:
         self.examples = examples
         self.params = params
         self._check_widths()
-        self.scorer = Scorer(examples.family, examples.dataset, examples.widths)
+        self.evaluator = Evaluator(examples.family, examples.dataset, seen=examples.widths)
         self._scores: dict[tuple[Criterion, int | None], Scores] = {}
 
     def measure(self, store: JobStore[Rows], shard: Shard | None = None) -> list[ResultRow]:
@@ -100,22 +100,24 @@ class Baselines:
 
     def _untrained(self) -> list[Job[Rows]]:
         base_width = self.examples.family.base_width
-        base = _job("base", None, lambda: [self.scorer.row("base", base_width, self.examples.base)])
+        base = _job(
+            "base", None, lambda: [self.evaluator.row("base", base_width, self.examples.base)]
+        )
         return [base, *(self._untrained_width(width) for width in self.params.widths.values())]
 
     def _untrained_width(self, width: int) -> Job[Rows]:
         def run() -> list[ResultRow]:
             examples, params = self.examples, self.params
             resampled = sampled(examples, examples.base, width, params.origin)
-            dead = bypass_weights(resampled, examples.family.generated)
+            dead = zeroed(resampled, examples.family.generated)
             rows = [
-                self.scorer.row("interpolated", width, resampled),
-                self.scorer.row("bypass", width, dead),
+                self.evaluator.row("interpolated", width, resampled),
+                self.evaluator.row("bypass", width, dead),
             ]
             if params.pruned is not None:
                 for criterion, seed in params.pruned.choices():
                     weights = self._pruned(criterion, width, seed)
-                    rows.append(self.scorer.row(f"pruned-{criterion}", width, weights, seed))
+                    rows.append(self.evaluator.row(f"pruned-{criterion}", width, weights, seed))
             return rows
 
         pruned = _settings(self.params.pruned, "recipe", "trains")
@@ -137,7 +139,7 @@ class Baselines:
                 weights = train_network(
                     self.examples, network, recipe, trains, seed=seed, label=label
                 )
-                return [self.scorer.row(method, width, weights, seed)]
+                return [self.evaluator.row(method, width, weights, seed)]
 
             return _job(label, _settings(settings, "criteria", "random_seeds"), run)
 
@@ -162,7 +164,7 @@ class Baselines:
                     label=label,
                     teaching=settings.losses if isinstance(settings, DistilledParams) else None,
                 )
-                return [self.scorer.row(method, width, weights, seed)]
+                return [self.evaluator.row(method, width, weights, seed)]
 
             return _job(label, _settings(settings), run)
 
@@ -199,7 +201,7 @@ class Baselines:
         self, method: str, seed: int, weights: Callable[[int], Mapping[str, Tensor]]
     ) -> list[ResultRow]:
         widths = self.params.widths.values()
-        return [self.scorer.row(method, width, weights(width), seed) for width in widths]
+        return [self.evaluator.row(method, width, weights(width), seed) for width in widths]
 
     def _pruned(self, criterion: Criterion, width: int, seed: int | None) -> dict[str, Tensor]:
         """The base network, cut; the scores of its channels are computed once."""
@@ -209,7 +211,7 @@ class Baselines:
             found = channel_scores(examples, criterion, settings.scoring, seed or 0)
             self._scores[criterion, seed] = found
         scores = self._scores[criterion, seed]
-        return keep_top(examples.base, examples.family, scores, examples.shapes(width))
+        return keep_top(examples.base, examples.family, scores, examples.skeletons.shapes(width))
 
 
 def _job(name: str, settings: Any, run: Callable[[], list[ResultRow]]) -> Job[Rows]:

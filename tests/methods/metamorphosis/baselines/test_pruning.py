@@ -7,11 +7,12 @@ from torch_pruning import DependencyGraph
 
 from neumeta.core.fields import Criterion
 from neumeta.methods.metamorphosis.baselines.channels import keep_top, take_channels
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.individual import given_network
 from neumeta.methods.metamorphosis.baselines.pruning import channel_scores
 from neumeta.methods.metamorphosis.params.baselines import ScoringParams
 from neumeta.models.family import Family
+from neumeta.tasks.batch import Batch
 from tests.methods.metamorphosis.baselines.toy_examples import (
     SCORING,
     examples_of,
@@ -25,7 +26,7 @@ ALL: tuple[Criterion, ...] = ("random", "l1", "l2", "taylor", "hessian")
 SOME = ScoringParams.model_validate(SCORING)
 
 
-def per_channel(examples: Examples, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def per_channel(examples: Comparison, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Sums of the entries that belong to each channel, over the members of its group."""
     return {
         group.name: torch.stack(
@@ -38,7 +39,7 @@ def per_channel(examples: Examples, tensors: dict[str, torch.Tensor]) -> dict[st
     }
 
 
-def drawn_examples(examples: Examples) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def drawn_examples(examples: Comparison) -> list[Batch]:
     """The batches behind the gradients."""
     bank, generator = examples.bank("generated"), torch.Generator().manual_seed(SOME.seed)
     indices = [
@@ -48,20 +49,18 @@ def drawn_examples(examples: Examples) -> list[tuple[torch.Tensor, torch.Tensor]
     return [bank.take(index) for index in indices]
 
 
-def gradients(
-    examples: Examples, inputs: torch.Tensor, targets: torch.Tensor
-) -> dict[str, torch.Tensor]:
+def gradients(examples: Comparison, batch: Batch) -> dict[str, torch.Tensor]:
     """Of the mean loss, by plain backward."""
     network = given_network(examples, examples.family.base_width, examples.base)
     options = {"part": "tail"} if examples.family.has_trunk else {}
-    F.cross_entropy(network(inputs.float(), **options), targets).backward()
+    F.cross_entropy(network(batch.inputs.float(), **options), batch.targets).backward()
     found = {name: parameter.grad for name, parameter in network.named_parameters()}
     return {name: value for name, value in found.items() if value is not None}
 
 
 @pytest.mark.parametrize("examples", [lenet_examples(), resnet_examples()], ids=["lenet", "resnet"])
 @pytest.mark.parametrize("criterion", ["l1", "l2", "taylor", "hessian"])
-def test_scores_by_hand(examples: Examples, criterion: Criterion) -> None:
+def test_scores_by_hand(examples: Comparison, criterion: Criterion) -> None:
     base = {name: examples.base[name] for name in examples.family.generated}
     batches = drawn_examples(examples)
     if criterion == "l1":
@@ -69,13 +68,13 @@ def test_scores_by_hand(examples: Examples, criterion: Criterion) -> None:
     elif criterion == "l2":
         terms = {name: weight.square() for name, weight in base.items()}
     elif criterion == "taylor":
-        found = [gradients(examples, *batch) for batch in batches]
+        found = [gradients(examples, batch) for batch in batches]
         terms = {n: (w * sum(g[n] for g in found)).abs() for n, w in base.items()}
     else:
         singles = [
-            gradients(examples, x[None], y[None])
-            for inputs, targets in batches
-            for x, y in zip(inputs, targets, strict=True)
+            gradients(examples, Batch(batch.inputs[k, None], batch.targets[k, None], batch.rows[k]))
+            for batch in batches
+            for k in range(len(batch))
         ]
         terms = {
             n: w.square() * sum(g[n].square() for g in singles) / SOME.batch_size
@@ -134,7 +133,7 @@ def test_the_highest_scores_stay_in_their_order() -> None:
         "conv2": torch.tensor([4, 5, 6, 7]),
         "conv3": torch.arange(8),
     }
-    made = keep_top(examples.base, examples.family, scores, examples.shapes(2))
+    made = keep_top(examples.base, examples.family, scores, examples.skeletons.shapes(2))
     wanted = take_channels(examples.base, examples.family, kept)
     assert all(torch.equal(made[name], value) for name, value in wanted.items())
     assert torch.equal(made["conv1.weight"], examples.base["conv1.weight"][[1, 3]])
@@ -148,7 +147,7 @@ def test_pruning_fits_every_width_and_changes_nothing_at_the_base_width(
     examples = lenet_examples()
     scores = channel_scores(examples, criterion, SOME)
     for width in (2, 3, 4):
-        made = keep_top(examples.base, examples.family, scores, examples.shapes(width))
+        made = keep_top(examples.base, examples.family, scores, examples.skeletons.shapes(width))
         assert {name: tuple(v.shape) for name, v in made.items()} == examples.family.shapes(width)
     assert all(torch.equal(made[name], value) for name, value in examples.base.items())
 
@@ -161,12 +160,12 @@ def test_pruning_keeps_the_function_when_the_cut_channels_are_dead() -> None:
         for name, axis in group.members:
             dead = torch.arange(0, weights[name].shape[axis], 2)
             weights[name].index_fill_(axis, dead, 0.0)
-    examples = Examples(
+    examples = Comparison(
         examples.family, weights, examples.dataset, examples.params, examples.widths
     )
     inputs = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     large = given_network(examples, 4, weights)(inputs)
     for criterion in ("l1", "l2"):
         scores = channel_scores(examples, criterion, None)
-        made = keep_top(weights, examples.family, scores, examples.shapes(2))
+        made = keep_top(weights, examples.family, scores, examples.skeletons.shapes(2))
         torch.testing.assert_close(given_network(examples, 2, made)(inputs), large)

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.integral import sampled, train_integral
 from neumeta.methods.metamorphosis.baselines.slimmable import ranked_base, slim, train_slimmable
 from neumeta.methods.metamorphosis.params.baselines import IntegralParams, SlimmableParams
+from neumeta.models.skeletons import Skeletons
 from tests.methods.metamorphosis.baselines.toy_examples import (
     TEACHING,
     lenet_examples,
@@ -35,12 +36,12 @@ def integral_params(losses: Mapping[str, float] = TEACHING, **changes: float) ->
     return IntegralParams.model_validate(section)
 
 
-def some_inputs(examples: Examples) -> torch.Tensor:
+def some_inputs(examples: Comparison) -> torch.Tensor:
     return examples.dataset.split("test").inputs[:6]
 
 
 @CASES
-def test_ranking_sorts_by_l1_and_keeps_the_function(make: Callable[[], Examples]) -> None:
+def test_ranking_sorts_by_l1_and_keeps_the_function(make: Callable[[], Comparison]) -> None:
     examples = make()
     ranked = ranked_base(examples)
     for group in examples.family.groups:
@@ -48,7 +49,7 @@ def test_ranking_sorts_by_l1_and_keeps_the_function(make: Callable[[], Examples]
         norms = sum(part.reshape(len(part), -1).abs().sum(1) for part in parts)
         assert isinstance(norms, torch.Tensor)
         assert (norms.diff() <= 0).all()
-    network = examples.skeleton(examples.family.base_width)
+    network = examples.skeletons.at(examples.family.base_width)
     before, after = (
         functional_call(network, weights, (some_inputs(examples),))
         for weights in (dict(examples.base), ranked)
@@ -59,7 +60,7 @@ def test_ranking_sorts_by_l1_and_keeps_the_function(make: Callable[[], Examples]
 @CASES
 @pytest.mark.parametrize("rescale", [False, True])
 def test_smaller_networks_are_prefixes_of_larger_ones(
-    make: Callable[[], Examples], rescale: bool
+    make: Callable[[], Comparison], rescale: bool
 ) -> None:
     examples = make()
     params = slimmable_params(rescale)
@@ -77,7 +78,7 @@ def test_smaller_networks_are_prefixes_of_larger_ones(
 
 
 @CASES
-def test_training_moves_what_is_generated_and_nothing_else(make: Callable[[], Examples]) -> None:
+def test_training_moves_what_is_generated_and_nothing_else(make: Callable[[], Comparison]) -> None:
     examples = make()
     start = ranked_base(examples)
     shared = train_slimmable(examples, slimmable_params(), seed=0, label="slimmable")
@@ -95,7 +96,7 @@ def test_untrained_knots_are_the_base_network() -> None:
 
 
 @CASES
-def test_the_same_seed_gives_the_same_weights(make: Callable[[], Examples]) -> None:
+def test_the_same_seed_gives_the_same_weights(make: Callable[[], Comparison]) -> None:
     slimmables, integrals = [], []
     for seed in (0, 0, 1):
         examples = make()
@@ -112,24 +113,24 @@ def test_sandwich_trains_smallest_and_largest_in_every_step(
 ) -> None:
     examples = resnet_examples()
     asked: list[int] = []
-    skeleton = Examples.skeleton
+    at = Skeletons.at
 
-    def spy(self: Examples, width: int) -> torch.nn.Module:
+    def spy(self: Skeletons, width: int) -> torch.nn.Module:
         asked.append(width)
-        return skeleton(self, width)
+        return at(self, width)
 
     ranked_base(examples)
-    monkeypatch.setattr(Examples, "skeleton", spy)
-    monkeypatch.setattr(Examples, "shapes", lambda self, h: self.family.shapes(h))
+    monkeypatch.setattr(Skeletons, "at", spy)
+    monkeypatch.setattr(Skeletons, "shapes", lambda self, h: self.family.shapes(h))
     train_slimmable(examples, slimmable_params(), seed=0, label="slimmable")
     steps = [asked[start : start + 3] for start in range(0, len(asked), 3)]
     assert len(steps) == 3
     assert all(step[:2] == [64, 16] and step[2] in (16, 40, 64) for step in steps)
 
 
-def accuracy(examples: Examples, width: int, weights: Mapping[str, torch.Tensor]) -> float:
+def accuracy(examples: Comparison, width: int, weights: Mapping[str, torch.Tensor]) -> float:
     split = examples.dataset.split("test")
-    outputs = functional_call(examples.skeleton(width), dict(weights), (split.inputs,))
+    outputs = functional_call(examples.skeletons.at(width), dict(weights), (split.inputs,))
     return float((outputs.argmax(1) == split.targets).float().mean())
 
 
