@@ -27,12 +27,18 @@ aten = torch.ops.aten
 _CROSSES = {aten.copy_.default, aten._to_copy.default}
 # Made by an operation of torch that resizes its output, which cannot be told of that.
 _MADE_WHOLE = ("arange", "arange.start", "arange.start_step", "eye", "eye.m", "linspace")
-# What autocast runs in the lower precision, as on the CPU.
+# What autocast runs in the lower precision, in float32 and in the widest type of its tensors, as on
+# the CPU.
 _LOWERED = (
     *("mm", "bmm", "addmm", "addbmm", "baddbmm", "matmul", "linear"),
     *("conv1d", "conv2d", "conv3d", "scaled_dot_product_attention"),
 )
-_PROMOTED = ("cat", "stack")  # to the widest type among the tensors
+_RAISED = (
+    *("replication_pad1d", "replication_pad2d", "reflection_pad1d", "reflection_pad2d"),
+    *("cross_entropy_loss", "nll_loss", "nll_loss2d", "kl_div", "binary_cross_entropy"),
+    *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "prod"),
+)
+_PROMOTED = ("cat", "stack")
 
 
 class MixedDevicesError(RuntimeError):
@@ -53,14 +59,15 @@ class PretendTensor(Tensor):
     def __new__(cls, held: Tensor) -> "PretendTensor":
         if held.dtype in (torch.float64, torch.complex128):
             raise TypeError(f"{held.dtype} is asked of a device that has none")
-        made: PretendTensor = torch.Tensor._make_wrapper_subclass(
-            cls,
-            held.size(),
-            strides=held.stride(),
-            storage_offset=held.storage_offset(),
-            dtype=held.dtype,
-            device=torch.device(NAME, 0),
-        )
+        with torch.inference_mode(False):  # a view may be asked for in that mode and used outside
+            made: PretendTensor = torch.Tensor._make_wrapper_subclass(
+                cls,
+                held.size(),
+                strides=held.stride(),
+                storage_offset=held.storage_offset(),
+                dtype=held.dtype,
+                device=torch.device(NAME, 0),
+            )
         made.held = held
         return made
 
@@ -92,12 +99,11 @@ def pretend() -> torch.device:
         _implement(name, "PrivateUse1", functools.partial(_run_positional, _operation(name)))
     # Copies out of Python's sight, as of `torch.tensor(numbers, device=...)`.
     _implement("_copy_from", "PrivateUse1", _copy)
-    for name in _LOWERED:
-        lowered = functools.partial(_lowered, _operation(name))
-        _implement(name, "AutocastPrivateUse1", lowered)
-    for name in _PROMOTED:
-        promoted = functools.partial(_promoted, _operation(name))
-        _implement(name, "AutocastPrivateUse1", promoted)
+    casts = {_lowered: _LOWERED, _raised: _RAISED, _promoted: _PROMOTED}
+    for cast, names in casts.items():
+        for name in names:
+            kernel = functools.partial(cast, _operation(name))
+            _implement(name, "AutocastPrivateUse1", kernel)
     everything_else = torch.library.Library("_", "IMPL")
     everything_else.fallback(_run_positional, "PrivateUse1")
     everything_else.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
@@ -169,6 +175,10 @@ def _copy(source: Tensor, target: Tensor, non_blocking: bool = False) -> Tensor:
 
 def _lowered(operation: Any, *args: Any, **kwargs: Any) -> Any:
     return _in_type(torch.get_autocast_dtype(NAME), operation, args, kwargs)
+
+
+def _raised(operation: Any, *args: Any, **kwargs: Any) -> Any:
+    return _in_type(torch.float32, operation, args, kwargs)
 
 
 def _promoted(operation: Any, *args: Any, **kwargs: Any) -> Any:
