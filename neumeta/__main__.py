@@ -112,6 +112,7 @@ def _sample(args: argparse.Namespace) -> None:
 
     from neumeta.core.files import sha256_of
     from neumeta.methods.metamorphosis.morph import load
+    from neumeta.methods.metamorphosis.points import at_width
     from neumeta.models.export import check_suffix, export_network
 
     deterministic()
@@ -119,7 +120,8 @@ def _sample(args: argparse.Namespace) -> None:
         check_suffix(path)
     morph = load(args.checkpoint)
     generator = torch.Generator().manual_seed(args.seed)
-    network = morph.sample(args.width, draws=args.draws, noise=args.noise, generator=generator)
+    at = at_width(morph.family, args.width)
+    network = morph.sample(at=at, draws=args.draws, noise=args.noise, generator=generator)
     built = morph.header["train_widths"]
     if not min(built) <= args.width <= max(built):
         print(
@@ -135,7 +137,7 @@ def _sample(args: argparse.Namespace) -> None:
         "data_sha256": morph.header["data_sha256"],
     }
     for path in args.out:
-        export_network(path, network, morph.family, args.width, origin)
+        export_network(path, network, morph.family, at, origin)
         print(path)
 
 
@@ -156,21 +158,21 @@ def _evaluate(args: argparse.Namespace) -> None:
     from neumeta.data.dataset import read_dataset
     from neumeta.measure.evaluate import evaluate
     from neumeta.methods.metamorphosis.morph import load
+    from neumeta.methods.metamorphosis.points import at_width
     from neumeta.tasks.registry import task_named
 
     deterministic()
     morph = load(args.checkpoint)
-    for width in args.width:
-        morph.family.check_width(width)
+    points = [at_width(morph.family, width) for width in args.width]
     dataset = read_dataset(args.dataset, morph.family.input_spec)
     split = dataset.split(args.split)
     print(f"width  accuracy  loss    ({args.split}, n = {len(split)}, K = {args.draws})")
-    for width in args.width:
+    for at in points:
         generator = torch.Generator().manual_seed(args.seed)
-        weights = morph.weights(width, draws=args.draws, noise=args.noise, generator=generator)
-        network = morph.family.skeleton(width)
+        weights = morph.weights(at, draws=args.draws, noise=args.noise, generator=generator)
+        network = morph.family.skeleton(at)
         score = evaluate(network, weights, split, task_named(dataset.task))
-        print(f"{width:5d}  {score.accuracy:8.2%}  {score.mean_loss:.4f}")
+        print(f"{at['width']:5d}  {score.accuracy:8.2%}  {score.mean_loss:.4f}")
 
 
 def _permute(args: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,12 +70,12 @@ def bypass_floor(
     Returns:
         Accuracy, a fraction.
     """
-    network = family.skeleton(family.base_width)
+    network = family.skeleton(family.base)
     weights = bypass_weights(base, family.generated)
     return evaluate(network, weights, split, task, part=part).accuracy
 
 
-def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, where: str) -> None:
+def check_alive(accuracies: Mapping[Any, float], floor: float, examples: int, where: str) -> None:
     """Fail loudly when every width scores like the bypass floor.
 
     A dead generator gives the same constant answer at all widths. The floor is the best of
@@ -83,7 +84,7 @@ def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, wh
     enough to pass.
 
     Args:
-        accuracies: Accuracy by width, fractions.
+        accuracies: Accuracy by network, fractions.
         floor: The highest of these accuracies.
         examples: Size of the split behind each accuracy.
         where: Names the run in the error.

@@ -8,6 +8,7 @@ from torch import Tensor
 from neumeta.data.dataset import Dataset, Split
 from neumeta.measure.evaluate import evaluate
 from neumeta.measure.results import ResultRow
+from neumeta.models.axes import Point
 from neumeta.models.cost import count_macs, count_params
 from neumeta.models.family import Family
 from neumeta.tasks.registry import task_named
@@ -16,54 +17,54 @@ from neumeta.training.features import feature_split, trunk_part
 
 
 class Scorer:
-    """Turns (method, width, weights) into rows of the result table."""
+    """Turns (method, network, weights) into rows of the result table."""
 
-    def __init__(self, family: Family, dataset: Dataset, seen: Sequence[int]) -> None:
+    def __init__(self, family: Family, dataset: Dataset, seen: Sequence[Point]) -> None:
         """Prepare the test set.
 
         Args:
             family: What is measured.
             dataset: Its test split is used.
-            seen: Widths the INR was trained at.
+            seen: Networks that the INR was trained at.
         """
         self.family = family
         self.task: Task = task_named(dataset.task)
         self.test: Split = dataset.split("test")
         self.seen = frozenset(seen)
-        self._costs: dict[int, tuple[int, int]] = {}
+        self._costs: dict[Point, tuple[int, int]] = {}
         self._trunk: dict[str, Tensor] = {}
         self._features: Split | None = None
 
     def row(
-        self, method: str, width: int, weights: Mapping[str, Tensor], seed: int | None = None
+        self, method: str, at: Point, weights: Mapping[str, Tensor], seed: int | None = None
     ) -> ResultRow:
         """Score one network on the test set.
 
         Args:
             method: Name of the method.
-            width: Base width h, channels.
+            at: Which network.
             weights: All parameters by name.
             seed: Seed of the run, or None.
 
         Returns:
             The measured row.
         """
-        score = self.score(width, weights)
-        params, macs = self._cost(width)
-        seen = width in self.seen
+        score = self.score(at, weights)
+        params, macs = self._cost(at)
+        width, seen = at["width"], at in self.seen
         return ResultRow(method, width, seen, seed, score.accuracy, score.mean_loss, params, macs)
 
-    def score(self, width: int, weights: Mapping[str, Tensor]) -> Score:
+    def score(self, at: Point, weights: Mapping[str, Tensor]) -> Score:
         """Score one network on the test set.
 
         Args:
-            width: Base width h, channels.
+            at: Which network.
             weights: All parameters by name.
 
         Returns:
             Sums over the test set.
         """
-        network, part = self.family.skeleton(width), trunk_part(self.family)
+        network, part = self.family.skeleton(at), trunk_part(self.family)
         return evaluate(network, weights, self._seen_by_tail(weights), self.task, part=part)
 
     def _seen_by_tail(self, weights: Mapping[str, Tensor]) -> Split:
@@ -77,9 +78,9 @@ class Scorer:
             self._features = feature_split(self.family, weights, self.test)
         return self._features
 
-    def _cost(self, width: int) -> tuple[int, int]:
-        if width not in self._costs:
-            network = self.family.skeleton(width)
+    def _cost(self, at: Point) -> tuple[int, int]:
+        if at not in self._costs:
+            network = self.family.skeleton(at)
             macs = count_macs(network, self.family.example_input().to("meta"))
-            self._costs[width] = (count_params(network), macs)
-        return self._costs[width]
+            self._costs[at] = (count_params(network), macs)
+        return self._costs[at]

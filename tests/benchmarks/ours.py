@@ -13,6 +13,7 @@ from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.training.features import feature_split, products_in
 from tests.benchmarks.case import NOISE, WIDTH, Case, train_params
 from tests.benchmarks.reference import Result
+from tests.toy import at
 
 
 def problem_of(case: Case, precision: Precision) -> Problem:
@@ -42,7 +43,7 @@ def sweep_of(
     test = case.data.split("test")
     frozen = {n: w for n, w in case.base.items() if n not in case.family.generated}
     morph = MorphableNetwork(case.family, inr, frozen, {"noise": NOISE})
-    scorer = Scorer(case.family, case.data, [WIDTH])
+    scorer = Scorer(case.family, case.data, [at(WIDTH)])
 
     def once() -> object:
         with products_in(precision):
@@ -52,7 +53,7 @@ def sweep_of(
         random = torch.Generator().manual_seed(0)
         with products_in(precision):
             weights = morph.weights(WIDTH, draws=draws, noise=NOISE, generator=random)
-            score = scorer.score(WIDTH, weights)
+            score = scorer.score(at(WIDTH), weights)
         return score.accuracy, score.mean_loss
 
     return once, width

@@ -7,15 +7,15 @@ from neumeta.measure.controls import bypass_weights, check_alive, idle_weights
 from neumeta.measure.evaluate import evaluate
 from neumeta.models.parameters import parameters_of
 from neumeta.tasks.classification import Classification
-from tests.toy import toy_dataset, toy_family
+from tests.toy import at, toy_dataset, toy_family
 
 
 def test_score_does_not_depend_on_the_batch_size() -> None:
     family, split = toy_family(), toy_dataset().split("test")
-    network = family.initialised(4, seed=0)
+    network = family.initialised(at(4), seed=0)
     weights = parameters_of(network)
-    whole = evaluate(family.skeleton(4), weights, split, Classification())
-    parts = evaluate(family.skeleton(4), weights, split, Classification(), batch_size=7)
+    whole = evaluate(family.skeleton(at(4)), weights, split, Classification())
+    parts = evaluate(family.skeleton(at(4)), weights, split, Classification(), batch_size=7)
     with torch.no_grad():
         outputs = network(split.inputs)
     right = (outputs.argmax(1) == split.targets).float().mean().item()
@@ -26,9 +26,9 @@ def test_score_does_not_depend_on_the_batch_size() -> None:
 
 def test_bypass_scores_like_the_first_class() -> None:
     family, dataset = toy_family(), toy_dataset()
-    weights = parameters_of(family.initialised(4, seed=0))
+    weights = parameters_of(family.initialised(at(4), seed=0))
     dead = bypass_weights(weights, family.generated)
-    score = evaluate(family.skeleton(4), dead, dataset.split("test"), Classification())
+    score = evaluate(family.skeleton(at(4)), dead, dataset.split("test"), Classification())
     assert score.accuracy == pytest.approx(1 / 3)
     kept = bypass_weights(weights, ["conv1.weight"])
     assert not kept["conv1.weight"].any()
@@ -37,7 +37,7 @@ def test_bypass_scores_like_the_first_class() -> None:
 
 def test_an_idle_generator_is_blind_to_out_channels_in_channels_or_both() -> None:
     family = toy_family()
-    weights = parameters_of(family.initialised(4, seed=0))
+    weights = parameters_of(family.initialised(at(4), seed=0))
     blind = ([0], [1], [0, 1])
     for axes, idle in zip(blind, idle_weights(weights, family.generated), strict=True):
         assert idle.keys() == weights.keys()

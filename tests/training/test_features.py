@@ -9,10 +9,12 @@ from neumeta.data.augmentation import crop_and_flip
 from neumeta.data.dataset import Dataset, SplitName
 from neumeta.data.params import AugmentationParams
 from neumeta.measure.scorer import Scorer
-from neumeta.models.family import Family, make_family
+from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
 from neumeta.models.parts import apply_part
+from neumeta.models.registry import make_family
 from neumeta.training.features import feature_split, features, training_bank
+from tests.toy import at
 
 
 def colour_dataset() -> Dataset:
@@ -61,10 +63,10 @@ def test_crops_and_flips_are_all_drawn() -> None:
 
 def test_features_are_the_trunk_once_and_without_gradients() -> None:
     family, dataset = small_resnet(), colour_dataset()
-    base = parameters_of(family.build(64))
+    base = parameters_of(family.build(at(64)))
     split = dataset.split("val")
     made = feature_split(family, base, split)
-    wanted = apply_part(family.skeleton(64), base, split.inputs, "trunk")
+    wanted = apply_part(family.skeleton(at(64)), base, split.inputs, "trunk")
     assert (made.inputs - wanted).norm() < 1e-5 * wanted.norm()
     assert not made.inputs.requires_grad and not made.inputs.is_inference()
     low = features(family, base, split.inputs, torch.bfloat16)
@@ -76,7 +78,7 @@ def test_features_are_the_trunk_once_and_without_gradients() -> None:
 def test_bank_draws_views_of_the_right_example() -> None:
     family, dataset = small_resnet("all_blocks"), colour_dataset()
     params = AugmentationParams(views=3, pad=2, flip=True, seed=1)
-    bank = training_bank(family, parameters_of(family.build(64)), dataset, params)
+    bank = training_bank(family, parameters_of(family.build(at(64))), dataset, params)
     assert bank.inputs.shape == (3, 12, 3, 16, 16)
     index = torch.tensor([5, 0, 11, 5])
     rows = torch.cat([bank.rows(index, torch.Generator().manual_seed(s)) for s in range(20)])
@@ -96,19 +98,19 @@ def test_bank_draws_views_of_the_right_example() -> None:
 def test_scorer_sees_another_trunk() -> None:
     """Cached test features must not survive a change of the frozen tensors."""
     family, dataset = small_resnet(), colour_dataset()
-    first = parameters_of(family.initialised(64, seed=0))
-    first = {name: value for name, value in first.items() if name in family.shapes(64)}
-    base = {**parameters_of(family.build(64)), **first}
+    first = parameters_of(family.initialised(at(64), seed=0))
+    first = {name: value for name, value in first.items() if name in family.shapes(at(64))}
+    base = {**parameters_of(family.build(at(64))), **first}
     other = {**base, "conv1.weight": base["conv1.weight"] * -1}
-    scorer = Scorer(family, dataset, [64])
-    losses = [scorer.score(64, weights).loss for weights in (base, other, base)]
-    fresh = Scorer(family, dataset, [64]).score(64, other).loss
+    scorer = Scorer(family, dataset, [at(64)])
+    losses = [scorer.score(at(64), weights).loss for weights in (base, other, base)]
+    fresh = Scorer(family, dataset, [at(64)]).score(at(64), other).loss
     assert losses[0] == losses[2] != losses[1] == fresh
 
 
 def test_test_features_are_made_once_for_all_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     family, dataset = small_resnet(), colour_dataset()
-    base = parameters_of(family.build(64))
+    base = parameters_of(family.build(at(64)))
     made: list[int] = []
 
     def counted(*args: Any) -> Any:
@@ -116,8 +118,8 @@ def test_test_features_are_made_once_for_all_networks(monkeypatch: pytest.Monkey
         return feature_split(*args)
 
     monkeypatch.setattr("neumeta.measure.scorer.feature_split", counted)
-    scorer = Scorer(family, dataset, [64])
+    scorer = Scorer(family, dataset, [at(64)])
     for factor in (1.0, 0.5, 0.0):
         weights = {n: w * factor if n in family.generated else w for n, w in base.items()}
-        scorer.score(64, weights)
+        scorer.score(at(64), weights)
     assert len(made) == 1

@@ -20,6 +20,7 @@ from neumeta.methods.metamorphosis.generator import count_inr_params
 from neumeta.methods.metamorphosis.inr_file import write_inr
 from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
 from neumeta.methods.metamorphosis.params.train import TrainParams
+from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.models.family import Family
@@ -114,13 +115,14 @@ class Ablation:
         task, part = task_named(self.dataset.task), trunk_part(self.family)
         curve, floor = {}, self._floor(variant.split)
         for width in variant.widths:
+            at = at_width(self.family, width)
             weights = morph.weights(
-                width,
+                at,
                 draws=variant.draws,
                 noise=variant.noise,
                 generator=torch.Generator().manual_seed(variant.sample_seed),
             )
-            network = self.family.skeleton(width)
+            network = self.family.skeleton(at)
             curve[width] = evaluate(network, weights, split, task, part=part).accuracy
             if width == max(variant.widths):
                 for idle in idle_weights(weights, self.family.generated):

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from neumeta.data.dataset import Dataset, Split
 from neumeta.measure.controls import bypass_floor
 from neumeta.methods.metamorphosis.params.train import TrainParams
+from neumeta.methods.metamorphosis.points import at_width
+from neumeta.models.axes import Point
 from neumeta.models.family import Family
-from neumeta.models.resampling import interpolate_weights
 from neumeta.tasks.registry import task_named
 from neumeta.tasks.task import Task
 from neumeta.training.features import Bank, feature_split, outputs_on, training_bank
@@ -35,36 +36,44 @@ class Problem:
     val: Split
     task: Task
     params: TrainParams
-    _targets: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-    _skeletons: dict[int, nn.Module] = field(default_factory=dict)
+    _targets: dict[Point, dict[str, Tensor]] = field(default_factory=dict)
+    _skeletons: dict[Point, nn.Module] = field(default_factory=dict)
 
-    def target(self, width: int) -> dict[str, Tensor]:
+    def target(self, at: Point) -> dict[str, Tensor]:
         """Resampled base weights, the target of the reconstruction.
 
         Args:
-            width: Base width h, channels.
+            at: Which network.
 
         Returns:
             Generated tensors by name.
         """
-        if width not in self._targets:
-            self._targets[width] = interpolate_weights(
-                self.base, self.family, width, self.params.coordinates.origin
-            )
-        return self._targets[width]
+        if at not in self._targets:
+            origin = self.params.coordinates.origin
+            self._targets[at] = self.family.resample(self.base, at, origin)
+        return self._targets[at]
 
-    def skeleton(self, width: int) -> nn.Module:
-        """The architecture of a width, made once.
+    def skeleton(self, at: Point) -> nn.Module:
+        """The architecture of a point, made once.
 
         Args:
-            width: Base width h, channels.
+            at: Which network.
 
         Returns:
             A module on the meta device.
         """
-        if width not in self._skeletons:
-            self._skeletons[width] = self.family.skeleton(width)
-        return self._skeletons[width]
+        if at not in self._skeletons:
+            self._skeletons[at] = self.family.skeleton(at)
+        return self._skeletons[at]
+
+    @cached_property
+    def probes(self) -> tuple[Point, ...]:
+        """Networks that are validated during the training.
+
+        Returns:
+            Points, in the order of the params.
+        """
+        return tuple(at_width(self.family, width) for width in self.params.probe_widths)
 
     def complete(self, generated: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Add the tensors that are not generated.
@@ -84,7 +93,7 @@ class Problem:
         Returns:
             Shape (views * n, ...), without gradients.
         """
-        network = self.skeleton(self.family.base_width)
+        network = self.skeleton(self.family.base)
         return outputs_on(self.train, network, self.base, self.params.precision)
 
     @cached_property

@@ -14,6 +14,7 @@ from neumeta.measure.results import ResultRow
 from neumeta.measure.scorer import Scorer
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.params.train import SweepParams
+from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.sweep_parts import Part, Shard, SweepParts, Unit
 from neumeta.training.features import products_in
 
@@ -127,7 +128,7 @@ def check_widths(morphs: Sequence[MorphableNetwork], params: SweepParams) -> Non
         UserError: If a width is outside the family.
     """
     for width in params.widths.values():
-        morphs[0].family.check_width(width)
+        at_width(morphs[0].family, width)
 
 
 class _Measurer:
@@ -166,24 +167,25 @@ class _Measurer:
     def _rows(self, morph: MorphableNetwork, unit: Unit) -> tuple[ResultRow, ...]:
         scorer = self._scorer_of(morph)
         if unit.width is None:
-            width = morph.family.base_width
-            weights, generated = morph.weights(width, draws=1), morph.family.generated
+            base = morph.family.base
+            weights, generated = morph.weights(base, draws=1), morph.family.generated
             floors = [bypass_weights(weights, generated), *idle_weights(weights, generated)]
-            return tuple(scorer.row("bypass", width, floor, unit.seed) for floor in floors)
+            return tuple(scorer.row("bypass", base, floor, unit.seed) for floor in floors)
         # Fresh for every width, so that a network depends on its width and the seed alone.
         generator = torch.Generator().manual_seed(self.params.seed)
-        averaged = morph.weights(unit.width, draws=self.params.draws, generator=generator)
-        exact = morph.weights(unit.width, draws=1)
+        at = at_width(morph.family, unit.width)
+        averaged = morph.weights(at, draws=self.params.draws, generator=generator)
+        exact = morph.weights(at, draws=1)
         return (
-            scorer.row("neumeta", unit.width, averaged, unit.seed),
-            scorer.row("neumeta-noise-free", unit.width, exact, unit.seed),
+            scorer.row("neumeta", at, averaged, unit.seed),
+            scorer.row("neumeta-noise-free", at, exact, unit.seed),
         )
 
     def _scorer_of(self, morph: MorphableNetwork) -> Scorer:
         """Use one scorer for all INRs of one family, because it keeps the test features."""
         scores = (morph.family.header(), morph.header["train_widths"])
         if self._scorer is None or scores != self._scores:
-            self._scorer = Scorer(morph.family, self.dataset, morph.header["train_widths"])
+            self._scorer = Scorer(morph.family, self.dataset, morph.card.trained)
             self._scores = scores
         return self._scorer
 

@@ -1,19 +1,17 @@
 """Training of one INR: a warm start on resampled weights, then Algorithm 2 with distillation.
 
-Each step draws widths and a batch, generates the weights, and steps on the INR through
-`torch.func.functional_call`. The trainer owns all its state, so that it can be saved between any
-two steps and continued to the same bytes.
+Each step draws networks of the family and a batch, generates the weights, and steps on the INR
+through `torch.func.functional_call`. The trainer owns all its state, so that it can be saved
+between any two steps and continued to the same bytes.
 """
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from neumeta.core.fields import WidthRange
 from neumeta.core.processes import ALONE, ProcessGroup
 from neumeta.core.progress import progress
 from neumeta.measure.controls import check_alive, idle_weights
@@ -25,7 +23,9 @@ from neumeta.methods.metamorphosis.losses import (
     reconstruction_loss,
     regularisation_loss,
 )
+from neumeta.methods.metamorphosis.points import Configuration, draw_task, draw_warm
 from neumeta.methods.metamorphosis.problem import Problem
+from neumeta.models.axes import Point
 from neumeta.models.parts import apply_part
 from neumeta.training.average import update_average
 from neumeta.training.features import products_in
@@ -46,21 +46,6 @@ HISTORY_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Configuration:
-    """What one step generates.
-
-    Attributes:
-        width: Base width h, channels.
-        noise: Half range a of the coordinate noise, channels.
-        coarseness: Size of the cells that the INR is told, in cells of h.
-    """
-
-    width: int
-    noise: float
-    coarseness: float = 1.0
-
-
 class Trainer:
     """The state of one run: INR, its average, optimisers, randomness, position and history."""
 
@@ -69,7 +54,7 @@ class Trainer:
 
         Args:
             problem: What to train on.
-            seed: Seed of initial weights, widths, batches and noise.
+            seed: Seed of initial weights, networks, batches and noise.
             processes: The processes that share the work.
         """
         processes.check_batch(problem.params.task.batch_size)
@@ -97,7 +82,7 @@ class Trainer:
             The averaged INR.
 
         Raises:
-            CollapseError: If all probe widths score like the bypass floor in the second half.
+            CollapseError: If all probes score like the bypass floor in the second half.
         """
         while True:
             total = self._phase_params().steps
@@ -135,14 +120,14 @@ class Trainer:
                 group["lr"] = rate
             optimiser.zero_grad()
         if self.phase == "warm":
-            drawn = Configuration(self._draw_width(params.widths), params.warm_start.noise)
+            drawn = draw_warm(problem.family, params, self.random)
             with products_in(params.precision):
                 terms = self._warm_terms(drawn)
             self._backward(terms, {"reconstruction": 1.0})
         else:
             weights = loss_weights(params.losses, self.step / total)
             for _ in range(params.task.widths_per_step):
-                drawn = self._draw_configuration()
+                drawn = draw_task(problem.family, params, self.random)
                 with products_in(params.precision):
                     terms = self._task_terms(drawn, weights)
                 self._backward(terms, weights)
@@ -155,26 +140,9 @@ class Trainer:
             update_average(list(self.average.parameters()), list(self.inr.parameters()), params.ema)
         self._record(rate, total)
 
-    def _draw_width(self, widths: WidthRange) -> int:
-        values = widths.values()
-        if self.problem.params.draw == "width":
-            return values[int(torch.randint(len(values), (), generator=self.random))]
-        density = torch.tensor(values, dtype=torch.float64) ** -2  # of h, for uniform 1/h
-        return values[int(torch.multinomial(density, 1, generator=self.random))]
-
-    def _draw_configuration(self) -> Configuration:
-        """Choose the width of one task step, its noise, and how coarse a grid it is told of."""
-        params = self.problem.params
-        coarse = params.coarse
-        if coarse is None or float(torch.rand((), generator=self.random)) >= coarse.share:
-            return Configuration(self._draw_width(params.widths), params.noise)
-        width, told = self._draw_width(coarse.widths), self._draw_width(coarse.grids)
-        coarseness = width / told
-        return Configuration(width, coarse.noise * coarseness, coarseness)
-
     def _generate(self, drawn: Configuration) -> dict[str, Tensor]:
         return self.inr.weights(
-            drawn.width,
+            drawn.at,
             noise=drawn.noise,
             generator=self.random,
             first_exact=False,
@@ -183,18 +151,16 @@ class Trainer:
 
     def _warm_terms(self, drawn: Configuration) -> LossTerms:
         weights = self._generate(drawn)
-        return LossTerms(
-            reconstruction=reconstruction_loss(weights, self.problem.target(drawn.width))
-        )
+        return LossTerms(reconstruction=reconstruction_loss(weights, self.problem.target(drawn.at)))
 
     def _task_terms(self, drawn: Configuration, factors: Mapping[str, float]) -> LossTerms:
-        problem, params, width = self.problem, self.problem.params, drawn.width
+        problem, params = self.problem, self.problem.params
         batch = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
         weights = self._generate(drawn)
         rows = self.processes.share(problem.train.rows(batch, self.random))
         inputs, targets = problem.train.take(rows)
         outputs = apply_part(
-            problem.skeleton(width), problem.complete(weights), inputs, problem.train.part
+            problem.skeleton(drawn.at), problem.complete(weights), inputs, problem.train.part
         ).float()
         wanted = {name for name, factor in factors.items() if factor > 0}
         task = problem.task
@@ -206,7 +172,7 @@ class Trainer:
                 else None
             ),
             reconstruction=(
-                reconstruction_loss(weights, problem.target(width))
+                reconstruction_loss(weights, problem.target(drawn.at))
                 if "reconstruction" in wanted
                 else None
             ),
@@ -238,22 +204,22 @@ class Trainer:
         self.history.append({name: row.get(name) for name in HISTORY_COLUMNS})
 
     def _validate(self, strict: bool) -> float:
-        """Mean accuracy of the averaged INR, noise-free, over the probe widths."""
+        """Mean accuracy of the averaged INR, noise-free, over the probes."""
         problem = self.problem
         accuracies, floors = {}, [problem.bypass_floor] if strict else []
-        for width in problem.params.probe_widths:
+        for at in problem.probes:
             with torch.no_grad():
-                weights = problem.complete(self.average.weights(width))
-            accuracies[width] = self._score(width, weights)
-            if strict and width == max(problem.params.probe_widths):
+                weights = problem.complete(self.average.weights(at))
+            accuracies[at] = self._score(at, weights)
+            if strict and at == max(problem.probes):
                 idle = idle_weights(weights, problem.family.generated)
-                floors += [self._score(width, other) for other in idle]
+                floors += [self._score(at, other) for other in idle]
         if strict:
             where = f"train seed {self.seed}, task step {self.step}"
             check_alive(accuracies, max(floors), len(problem.val), where)
         return sum(accuracies.values()) / len(accuracies)
 
-    def _score(self, width: int, weights: Mapping[str, Tensor]) -> float:
+    def _score(self, at: Point, weights: Mapping[str, Tensor]) -> float:
         problem, part = self.problem, self.problem.train.part
-        network = problem.skeleton(width)
+        network = problem.skeleton(at)
         return evaluate(network, weights, problem.val, problem.task, part=part).accuracy

@@ -22,6 +22,7 @@ from neumeta.methods.metamorphosis.ablation_parts import (
 )
 from neumeta.methods.metamorphosis.params.ablate import AblateParams
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
+from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.family import Family
 from neumeta.models.network_file import read_network
 
@@ -90,7 +91,7 @@ def _check_widths(lines: Sequence[Line], family: Family) -> None:
         train = line.variant.train
         for width in (*line.variant.widths, *train.widths.values(), *train.probe_widths):
             try:
-                family.check_width(width)
+                at_width(family, width)
             except UserError as error:
                 where = f"ablate: table {line.table!r}, row {line.row!r}"
                 raise UserError(f"{where}: {error}") from error

@@ -14,6 +14,7 @@ from neumeta.methods.metamorphosis.baselines.diary import Diary
 from neumeta.methods.metamorphosis.baselines.examples import Examples
 from neumeta.methods.metamorphosis.baselines.run import Baselines
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
+from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.network_file import read_network
 from neumeta.training.params import ExamplesParams
 
@@ -40,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = parse(ExamplesParams, seen, PARAMS_FILE, section)
         base, family, _ = read_network(args.permuted)
         dataset = read_dataset(args.dataset, family.input_spec)
-        examples = Examples(family, base, dataset, settings, trained.values())
+        points = tuple(at_width(family, width) for width in trained.values())
+        examples = Examples(family, base, dataset, settings, points)
         comparison = Baselines(examples, params)
         shared = [part.model_dump(mode="json") for part in (trained, settings)]
         files = [args.dataset, args.permuted, *loaded_code()]

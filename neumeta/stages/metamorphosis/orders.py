@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             dataset = read_dataset(args.dataset, family.input_spec)
             test = dataset.split("test")
             images = dataset.split("val").inputs[:CHECKED]
-            network = family.skeleton(family.base_width)
+            network = family.skeleton(family.base)
             score = evaluate(network, weights, test, task_named(dataset.task))
             report = {
                 "network": args.network,

@@ -16,6 +16,7 @@ from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.inr_file import write_inr
 from neumeta.methods.metamorphosis.params.train import TrainParams
+from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.resume import ResumeFolder
 from neumeta.methods.metamorphosis.trainer import HISTORY_COLUMNS, Trainer
@@ -61,7 +62,7 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
     base, family, _ = read_network(args.permuted)
     dataset = read_dataset(args.dataset, family.input_spec)
     for width in (*params.widths.values(), *params.probe_widths):
-        family.check_width(width)
+        at_width(family, width)
     inputs = [args.dataset, args.permuted, *loaded_code()]
     key = state_key(params.model_dump(mode="json"), inputs)
     resume = ResumeFolder(RESUME_ROOT / args.experiment / "train", key)

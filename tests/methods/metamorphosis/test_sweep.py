@@ -26,10 +26,10 @@ from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
 from neumeta.methods.metamorphosis.params.train import SweepParams
 from neumeta.methods.metamorphosis.sweep import inr_files, sweep, sweep_shard, units_of
 from neumeta.methods.metamorphosis.sweep_parts import Part, Shard, SweepParts, Unit, parse_shard
-from neumeta.models.family import make_family
 from neumeta.models.parameters import parameters_of
+from neumeta.models.registry import make_family
 from tests.stages.commands import command_of, run_stage
-from tests.toy import ROOT, toy_params, write_toy_params
+from tests.toy import ROOT, at, toy_params, write_toy_params
 
 EXPERIMENT = Path("data/experiments/digits-lenet")
 PARTS = Path("data/.resume/digits-lenet/sweep")
@@ -182,7 +182,7 @@ def idle_resnet() -> tuple[MorphableNetwork, Dataset]:
     settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
     family = make_family({**settings, "base_width": 64, "min_width": 4, "max_width": 64}, spec)
     torch.manual_seed(0)  # the layers that build() makes draw from the global state
-    base = parameters_of(family.build(64))
+    base = parameters_of(family.build(at(64)))
     inr = WeightGenerator(family, toy_params()["digits-lenet"]["train"], draw)
     for index, name in enumerate(family.generated):
         inr.scale[index] = 0.0 if base[name].ndim > 1 else 300.0
@@ -215,7 +215,7 @@ def test_biases_alone_are_no_life() -> None:
     )
     weights = morph.weights(64, draws=1)
     nothing = bypass_weights(weights, morph.family.generated)
-    floor = Scorer(morph.family, dataset, [64]).score(64, nothing).accuracy
+    floor = Scorer(morph.family, dataset, [at(64)]).score(at(64), nothing).accuracy
     check_alive({64: 1.0}, floor, 200, "the floor of nothing is fooled")
     with pytest.raises(CollapseError, match="sweep of INR seed 0: the generator is dead"):
         sweep([morph], dataset, params, "toy")

@@ -8,8 +8,12 @@ from torch import Tensor, nn
 
 from neumeta.core.fields import Trains
 from neumeta.data.dataset import Dataset
-from neumeta.models.family import Family, Shape
+from neumeta.models.axes import Point
+from neumeta.models.family import Family
+from neumeta.models.groups import Group
 from neumeta.models.parts import Part, apply_part
+from neumeta.models.tensor_specs import Shape
+from neumeta.permute.morphing import morphing_groups
 from neumeta.tasks.registry import task_named
 from neumeta.tasks.task import Task
 from neumeta.training.features import Bank, outputs_on, products_in, training_bank
@@ -26,17 +30,17 @@ class Examples:
         base: Permuted base parameters by name.
         dataset: Its train split is used.
         params: Augmented views and precision of the INR's training.
-        widths: Widths the INR is trained at, ascending, channels.
+        points: Networks the INR is trained at, ascending.
     """
 
     family: Family
     base: Mapping[str, Tensor]
     dataset: Dataset
     params: ExamplesParams
-    widths: tuple[int, ...]
+    points: tuple[Point, ...]
     _banks: dict[Part, Bank] = field(default_factory=dict)
     _answers: dict[Part, Tensor] = field(default_factory=dict)
-    _skeletons: dict[int, nn.Module] = field(default_factory=dict)
+    _skeletons: dict[Point, nn.Module] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
@@ -46,6 +50,15 @@ class Examples:
             Losses and scores.
         """
         return task_named(self.dataset.task)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Channels that are cut or reordered together.
+
+        Returns:
+            The clique groups that morph.
+        """
+        return morphing_groups(self.family)
 
     def bank(self, trains: Trains) -> Bank:
         """Training examples as the trained tensors see them; made once.
@@ -70,29 +83,29 @@ class Examples:
             )
         return self._banks[part]
 
-    def skeleton(self, width: int) -> nn.Module:
-        """The architecture of a width, made once.
+    def skeleton(self, at: Point) -> nn.Module:
+        """The architecture of a point, made once.
 
         Args:
-            width: Base width h, channels.
+            at: Which network.
 
         Returns:
             A module on the meta device.
         """
-        if width not in self._skeletons:
-            self._skeletons[width] = self.family.skeleton(width)
-        return self._skeletons[width]
+        if at not in self._skeletons:
+            self._skeletons[at] = self.family.skeleton(at)
+        return self._skeletons[at]
 
-    def shapes(self, width: int) -> dict[str, Shape]:
-        """Shapes of all parameters at a width.
+    def shapes(self, at: Point) -> dict[str, Shape]:
+        """Shapes of all parameters at a point.
 
         Args:
-            width: Base width h, channels.
+            at: Which network.
 
         Returns:
             Shape by parameter name.
         """
-        return {n: tuple(p.shape) for n, p in self.skeleton(width).named_parameters()}
+        return {n: tuple(p.shape) for n, p in self.skeleton(at).named_parameters()}
 
     def outputs(
         self, network: nn.Module, weights: Mapping[str, Tensor], bank: Bank, inputs: Tensor
@@ -140,7 +153,7 @@ class Examples:
     def _answers_for(self, bank: Bank) -> Tensor:
         """Outputs of the base network on all views of the examples, shape (views * n, ...)."""
         if bank.part not in self._answers:
-            network = self.skeleton(self.family.base_width)
+            network = self.skeleton(self.family.base)
             precision = self.params.precision
             self._answers[bank.part] = outputs_on(bank, network, self.base, precision)
         return self._answers[bank.part]

@@ -30,6 +30,8 @@ from neumeta.methods.metamorphosis.params.baselines import (
     IndividualParams,
     PrunedParams,
 )
+from neumeta.methods.metamorphosis.points import at_width
+from neumeta.models.axes import Point
 
 Rows = list[ResultRow]
 
@@ -66,7 +68,7 @@ class Baselines:
         self.examples = examples
         self.params = params
         self._check_widths()
-        self.scorer = Scorer(examples.family, examples.dataset, examples.widths)
+        self.scorer = Scorer(examples.family, examples.dataset, examples.points)
         self._scores: dict[tuple[Criterion, int | None], Scores] = {}
 
     def measure(self, diary: Diary) -> Rows:
@@ -101,16 +103,17 @@ class Baselines:
     def _check_widths(self) -> None:
         """Refuse wrong widths before any work is done."""
         params, family = self.params, self.examples.family
-        above = list(params.above(family.base_width))
+        base_width = family.base["width"]
+        above = list(params.above(base_width))
         if params.slimmable or params.integral:
-            above += [width for width in self.examples.widths if width > family.base_width]
+            above += [at["width"] for at in self.examples.points if at["width"] > base_width]
         for widths in params.all_widths().values():
             for width in widths:
-                family.check_width(width)
+                at_width(family, width)
         for width in above:
             raise UserError(
                 f"baselines: width {width} is above the base width; "
-                f"pruning, interpolation and sharing need at most {family.base_width}"
+                f"pruning, interpolation and sharing need at most {base_width}"
             )
 
     def _plan(self) -> Iterator[tuple[str, str, list[Job]]]:
@@ -133,23 +136,24 @@ class Baselines:
             yield "training integral networks", "network", jobs
 
     def _untrained(self) -> list[Job]:
-        base_width = self.examples.family.base_width
-        base = Job("base", None, lambda: [self.scorer.row("base", base_width, self.examples.base)])
+        at = self.examples.family.base
+        base = Job("base", None, lambda: [self.scorer.row("base", at, self.examples.base)])
         return [base, *(self._untrained_width(width) for width in self.params.widths.values())]
 
     def _untrained_width(self, width: int) -> Job:
         def run() -> Rows:
             examples, params = self.examples, self.params
-            resampled = sampled(examples, examples.base, width, params.origin)
+            at = at_width(examples.family, width)
+            resampled = sampled(examples, examples.base, at, params.origin)
             dead = bypass_weights(resampled, examples.family.generated)
             rows = [
-                self.scorer.row("interpolated", width, resampled),
-                self.scorer.row("bypass", width, dead),
+                self.scorer.row("interpolated", at, resampled),
+                self.scorer.row("bypass", at, dead),
             ]
             if params.pruned is not None:
                 for criterion, seed in params.pruned.choices():
-                    weights = self._pruned(criterion, width, seed)
-                    rows.append(self.scorer.row(f"pruned-{criterion}", width, weights, seed))
+                    weights = self._pruned(criterion, at, seed)
+                    rows.append(self.scorer.row(f"pruned-{criterion}", at, weights, seed))
             return rows
 
         pruned = _settings(self.params.pruned, "recipe", "trains")
@@ -165,13 +169,14 @@ class Baselines:
             label = f"{method} h={width} seed {seed}"
 
             def run() -> Rows:
-                start = self._pruned(criterion, width, seed if criterion == "random" else None)
-                network = given_network(self.examples, width, start)
+                at = at_width(self.examples.family, width)
+                start = self._pruned(criterion, at, seed if criterion == "random" else None)
+                network = given_network(self.examples, at, start)
                 trains = settings.trains
                 weights = train_network(
                     self.examples, network, recipe, trains, seed=seed, label=label
                 )
-                return [self.scorer.row(method, width, weights, seed)]
+                return [self.scorer.row(method, at, weights, seed)]
 
             return Job(label, _settings(settings, "criteria", "random_seeds"), run)
 
@@ -187,16 +192,17 @@ class Baselines:
             label = f"{method} h={width} seed {seed}"
 
             def run() -> Rows:
+                at = at_width(self.examples.family, width)
                 weights = train_network(
                     self.examples,
-                    fresh_network(self.examples, width, seed, settings.trains),
+                    fresh_network(self.examples, at, seed, settings.trains),
                     settings.recipe,
                     settings.trains,
                     seed=seed,
                     label=label,
                     teaching=settings.losses if isinstance(settings, DistilledParams) else None,
                 )
-                return [self.scorer.row(method, width, weights, seed)]
+                return [self.scorer.row(method, at, weights, seed)]
 
             return Job(label, _settings(settings), run)
 
@@ -210,7 +216,7 @@ class Baselines:
         def run() -> Rows:
             shared = train_slimmable(self.examples, settings, seed=seed, label=label)
             return self._all_widths(
-                "slimmable", seed, lambda h: slim(self.examples, shared, h, settings.rescale)
+                "slimmable", seed, lambda at: slim(self.examples, shared, at, settings.rescale)
             )
 
         return Job(label, [_settings(settings), self.params.widths.values()], run)
@@ -223,19 +229,19 @@ class Baselines:
         def run() -> Rows:
             knots = train_integral(self.examples, settings, origin, seed=seed, label=label)
             return self._all_widths(
-                "integral", seed, lambda h: sampled(self.examples, knots, h, origin)
+                "integral", seed, lambda at: sampled(self.examples, knots, at, origin)
             )
 
         widths = self.params.widths.values()
         return Job(label, [_settings(settings), widths, origin], run)
 
     def _all_widths(
-        self, method: str, seed: int, weights: Callable[[int], Mapping[str, Tensor]]
+        self, method: str, seed: int, weights: Callable[[Point], Mapping[str, Tensor]]
     ) -> Rows:
-        widths = self.params.widths.values()
-        return [self.scorer.row(method, width, weights(width), seed) for width in widths]
+        points = [at_width(self.examples.family, width) for width in self.params.widths.values()]
+        return [self.scorer.row(method, at, weights(at), seed) for at in points]
 
-    def _pruned(self, criterion: Criterion, width: int, seed: int | None) -> dict[str, Tensor]:
+    def _pruned(self, criterion: Criterion, at: Point, seed: int | None) -> dict[str, Tensor]:
         """The base network, cut; the scores of its channels are computed once."""
         examples, settings = self.examples, self.params.pruned
         assert settings is not None
@@ -243,7 +249,7 @@ class Baselines:
             found = channel_scores(examples, criterion, settings.scoring, seed or 0)
             self._scores[criterion, seed] = found
         scores = self._scores[criterion, seed]
-        return keep_top(examples.base, examples.family, scores, examples.shapes(width))
+        return keep_top(examples.base, examples.groups, scores, examples.shapes(at))
 
 
 def _settings(section: Section | None, *others: str) -> Any:
