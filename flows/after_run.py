@@ -55,15 +55,16 @@ def changes_markdown(root: Path) -> str:
 
 
 def commit_results(plan: Plan, root: Path, with_params: bool) -> None:
-    """Commit dvc.lock and the reports, and nothing else, if they changed.
+    """Commit dvc.lock, the identities of the code, the reports and the store, and nothing else.
 
     Args:
         plan: the plan that was run; it names the reports.
         root: the repository.
-        with_params: commit params.yaml too, because this run rewrote it.
+        with_params: commit params.yaml and what follows from it, because this run rewrote both.
     """
     folders = {PurePosixPath(out).parts[0] for s in plan.stages for out in s.stage.outs}
-    wanted = ["dvc.lock", *sorted(folders & {"reports"}), *(["params.yaml"] * with_params)]
+    chosen = ["params.yaml", "data/selected.json"] if with_params else []
+    wanted = ["dvc.lock", "code.json", "data/store", *sorted(folders & {"reports"}), *chosen]
     paths = [path for path in wanted if (root / path).exists()]
     run_child_task.submit("git add", ["git", "add", "--", *paths], str(root)).result()
     clean = children.run_child(

@@ -79,7 +79,17 @@ def _stage(node: Any, graph: Any, root: Path) -> Stage:
         outs=tuple(_path(out, root) for out in node.outs),
         params=tuple(f"{_path(dep, root)}:{key}" for dep in node.params for key in dep.params),
         parents=tuple(sorted(_name(parent) for parent in graph.successors(node))),
+        shards=_takes_shards(node),
     )
+
+
+def _takes_shards(node: Any) -> bool:
+    """Read `meta: {shards: true}`; DVC leaves `meta` to its users, in any shape."""
+    meta = getattr(node, "meta", None)
+    value = meta.get("shards", False) if isinstance(meta, Mapping) else False
+    if not isinstance(value, bool):
+        raise FlowError(f"{_name(node)}: meta: shards is {value!r}; must be true or false")
+    return value
 
 
 def _reasons(node: Any, root: Path) -> Iterator[str]:

@@ -23,6 +23,7 @@ class Stage:
         outs: files and folders it writes, metrics and plots included.
         params: the parameters it reads, as `file:key`.
         parents: names of the stages whose outs it reads.
+        shards: whether its command takes `--shard I/N`, as `meta` of its entry says.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Stage:
     outs: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    shards: bool = False
 
     @property
     def family(self) -> str:

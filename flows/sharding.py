@@ -1,4 +1,4 @@
-"""How a width sweep is divided: how many shards, where, their commands and their threads."""
+"""How the jobs of a stage are divided: how many shards, where, their commands and threads."""
 
 import re
 import socket
@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from flows.errors import FlowError, one_line
 from flows.plan import Stage
 
-FAMILY = "sweep"  # stages whose command takes `--shard I/N`
 CONNECT_SECONDS = 10.0
 _ADDRESS = re.compile(r"[a-z]+://(?P<host>[^:/]+|\[[0-9a-fA-F:]+\]):(?P<port>\d+)")
 
 
 @dataclass(frozen=True)
 class Sharding:
-    """How sweeps are divided.
+    """How stages are divided whose commands take `--shard I/N`.
 
     Attributes:
-        workers: shards of a sweep, measured side by side; 1 for none.
-        scheduler: address of a Dask scheduler whose workers measure them, such as
-            `tcp://10.0.0.5:8786`; empty for workers that live as long as the sweep.
+        workers: shards of a stage, run side by side; 1 for none.
+        scheduler: address of a Dask scheduler whose workers run them, such as
+            `tcp://10.0.0.5:8786`; empty for workers that live as long as the stage.
     """
 
     workers: int = 1
@@ -30,12 +29,12 @@ class Sharding:
     def __post_init__(self) -> None:
         """Refuse what cannot work, before anything runs."""
         if self.workers < 1:
-            raise FlowError(f"sweep_workers {self.workers}: must be 1 or more")
+            raise FlowError(f"workers {self.workers}: must be 1 or more")
         if self.scheduler and self.workers == 1:
-            raise FlowError("sweep_scheduler: needs sweep_workers of 2 or more")
+            raise FlowError("scheduler: needs workers of 2 or more")
         if self.scheduler and not _ADDRESS.fullmatch(self.scheduler):
             raise FlowError(
-                f"sweep_scheduler {self.scheduler!r}: must be an address such as tcp://10.0.0.5:8786"
+                f"scheduler {self.scheduler!r}: must be an address such as tcp://10.0.0.5:8786"
             )
 
     def concerns(self, stage: Stage) -> bool:
@@ -45,9 +44,9 @@ class Sharding:
             stage: any stage.
 
         Returns:
-            True for sweeps, if there is more than one worker.
+            True for those that take shards, if there is more than one worker.
         """
-        return self.workers > 1 and stage.family == FAMILY
+        return self.workers > 1 and stage.shards
 
     def check_scheduler(self) -> None:
         """Look whether somebody listens at the scheduler's address.
@@ -63,7 +62,7 @@ class Sharding:
             socket.create_connection(address, timeout=CONNECT_SECONDS).close()
         except (OSError, OverflowError) as error:
             raise FlowError(
-                f"sweep_scheduler {self.scheduler}: no scheduler answers ({one_line(error)})"
+                f"scheduler {self.scheduler}: no scheduler answers ({one_line(error)})"
             ) from error
 
 
@@ -71,7 +70,7 @@ def shard_commands(stage: Stage, count: int) -> dict[str, list[str]]:
     """Derive the command lines of the shards from that of the stage.
 
     Args:
-        stage: a sweep.
+        stage: one that takes shards.
         count: number of shards.
 
     Returns:

@@ -31,6 +31,7 @@ from flows.errors import FlowError, one_line
 from flows.plan import Plan, PlannedStage, Stage
 from flows.server import server_of_a_run
 from flows.sharding import Sharding
+from flows.shards import run_shards
 from flows.stage_task import (
     StageError,
     StageResult,
@@ -39,7 +40,6 @@ from flows.stage_task import (
     run_logger,
     stage_command,
 )
-from flows.sweep_shards import measure_shards
 
 # Stages side by side. Two trainings on two cores take longer than one after the other.
 STAGES_AT_ONCE = int(os.environ.get("NEUMETA_STAGES_AT_ONCE") or (os.cpu_count() or 1) // 4 or 1)
@@ -60,8 +60,8 @@ def width_report(
     commit: bool = False,
     dry: bool = False,
     experiments: list[str] | None = None,
-    sweep_workers: int = 1,
-    sweep_scheduler: str | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> State[Any]:
     """Run the pipeline and post the width report.
 
@@ -74,8 +74,8 @@ def width_report(
         commit: commit dvc.lock and the reports with git at the end.
         dry: only post the plan.
         experiments: switch params.yaml to these experiments first; empty to leave it alone.
-        sweep_workers: measure each sweep in so many shards at once, on Dask workers; 1 for none.
-        sweep_scheduler: address of a Dask scheduler to use for that, such as tcp://10.0.0.5:8786,
+        workers: do the jobs of a stage in so many shards at once, on Dask workers; 1 for none.
+        scheduler: address of a Dask scheduler to use for that, such as tcp://10.0.0.5:8786,
             whose workers see this repository at the same path; empty for workers of the flow's own.
 
     Returns:
@@ -85,7 +85,7 @@ def width_report(
     # By way of the module: a served flow is pickled, and a copy of CHILDREN would know no child.
     children.CHILDREN.open()
     try:
-        sharding = Sharding(sweep_workers, sweep_scheduler)
+        sharding = Sharding(workers, scheduler)
         return _run(root, targets, force, pull, push, commit, dry, experiments, sharding)
     except (FlowError, StageError) as error:
         return Failed(message=one_line(error))
@@ -146,7 +146,7 @@ def run_plan(plan: Plan, root: Path, force: bool, sharding: Sharding) -> list[St
         plan: the plan.
         root: the repository.
         force: run the selected stages even if nothing changed.
-        sharding: how sweeps are divided.
+        sharding: how stages are divided.
 
     Returns:
         One result per stage, in the plan's order.
@@ -179,13 +179,13 @@ def run_plan(plan: Plan, root: Path, force: bool, sharding: Sharding) -> list[St
 
 
 def shards_before(stage: Stage, root: Path, force: bool, sharding: Sharding) -> str:
-    """Measure a sweep in shards, if that is wanted and the sweep is going to run.
+    """Run a stage's jobs in shards, if it takes them, that is wanted, and it is going to run.
 
     Args:
         stage: any stage whose parents are done.
         root: the repository.
         force: whether the stage runs even if nothing changed.
-        sharding: how sweeps are divided.
+        sharding: how stages are divided.
 
     Returns:
         The error, empty if there is none; the stage itself then follows.
@@ -194,7 +194,7 @@ def shards_before(stage: Stage, root: Path, force: bool, sharding: Sharding) -> 
         return ""
     try:
         if force or stage.name in read_graph(root)[1]:
-            measure_shards(stage, root, sharding)
+            run_shards(stage, root, sharding)
     except (FlowError, StageError) as error:
         return one_line(error)
     return ""
@@ -239,14 +239,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--push", action="store_true", help="`dvc push` at the end")
     made.add_argument("--commit", action="store_true", help="git commit dvc.lock and reports")
     made.add_argument(
-        "--sweep-workers",
+        "--workers",
         type=int,
         default=1,
         metavar="N",
-        help="measure sweeps in N shards (Dask)",
+        help="do the jobs of a stage in N shards (Dask)",
     )
     made.add_argument(
-        "--sweep-scheduler", metavar="ADDRESS", help="of a running Dask scheduler, tcp://HOST:PORT"
+        "--scheduler", metavar="ADDRESS", help="of a running Dask scheduler, tcp://HOST:PORT"
     )
     return made
 
@@ -264,7 +264,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.dry and args.experiments:
             raise FlowError("--dry writes nothing, so it cannot be combined with --experiments")
-        Sharding(args.sweep_workers, args.sweep_scheduler).check_scheduler()
+        Sharding(args.workers, args.scheduler).check_scheduler()
         if not args.experiments:
             plan = read_plan(project_root(), args.targets, args.force)
             if args.dry:
@@ -275,7 +275,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         # Workers of a scheduler elsewhere could not reach a server of ours: each starts its own.
-        with nullcontext() if args.sweep_scheduler else server_of_a_run():
+        with nullcontext() if args.scheduler else server_of_a_run():
             state = width_report(**vars(args), return_state=True)
     except FlowError as error:
         print(f"error: {error}", file=sys.stderr)

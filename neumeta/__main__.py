@@ -210,9 +210,9 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _use(args: argparse.Namespace) -> None:
-    from neumeta.stages._params_file import select_experiments
+    from neumeta.stages._params_file import select
 
-    select_experiments(args.names, args.params)
+    select(args.names, args.params)
     print(f"{args.params}: dvc repro now runs {', '.join(dict.fromkeys(args.names))}")
 
 

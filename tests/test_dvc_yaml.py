@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.import_closure import stage_deps
 from tests.stages.commands import OF_EXPERIMENTS, STAGES, command_of, filled, run_stage
 from tests.toy import ROOT, toy_params, write_toy_params
 
@@ -32,12 +31,6 @@ def named(stage: str, key: str) -> list[str]:
 
 def outs_of(stage: str) -> list[str]:
     return [path for key in ("outs", "metrics", "plots") for path in named(stage, key)]
-
-
-@pytest.mark.parametrize("stage", ALL)
-def test_code_dependencies_are_exactly_the_imports(stage: str) -> None:
-    code = [dep for dep in named(stage, "deps") if dep.startswith("neumeta")]
-    assert sorted(code) == stage_deps(stage)
 
 
 def test_every_stage_module_has_an_entry_and_a_section() -> None:
@@ -142,3 +135,14 @@ def test_command_line_and_lists_name_the_same_paths(stage: str) -> None:
     outs = set(outs_of(stage))
     folder_outs = {w for w in words if any(out.startswith(f"{w}/") for out in outs)}
     assert words - folder_outs == deps | {out for out in outs if not covers([*folder_outs], out)}
+
+
+@pytest.mark.parametrize("stage", ALL)
+def test_an_entry_says_that_its_command_takes_shards(
+    stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run_stage(stage, ["--help"])
+    assert ("--shard" in capsys.readouterr().out) == entry_of(stage).get("meta", {}).get(
+        "shards", False
+    )

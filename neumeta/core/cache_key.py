@@ -1,10 +1,9 @@
-"""What the state of an unfinished run depends on, so that no other run ever meets it."""
+"""What kept work depends on, so that nobody ever meets that of other inputs; and where it lies."""
 
 import contextlib
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,56 +14,13 @@ from neumeta.core.files import sha256_of
 
 RESUME_ROOT = Path("data/.resume")
 
-# Code that no result depends on: the schema (its values count where they are used), error texts,
-# progress lines and command-line plumbing. An edit there would retrain everything, and hardly ever
-# for a reason. Folders end with a slash.
-NEUTRAL = (
-    "core/errors.py",
-    "core/fields.py",
-    "core/progress.py",
-    "core/reading.py",
-    "core/stage.py",
-    "data/params.py",
-    "methods/metamorphosis/params/",
-    "models/params.py",
-    "permute/params.py",
-    "stages/_params_file.py",
-    "stages/_selection.py",
-    "training/params.py",
-)
-_PACKAGE = Path(__file__).parents[1]
 
-
-def loaded_code() -> list[str]:
-    """List the project's modules that this process runs, but for the neutral ones.
-
-    Returns:
-        Their files, sorted.
-    """
-    files = {Path(f) for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))}
-    own = {file for file in files if file.is_relative_to(_PACKAGE)}
-    return sorted(str(file) for file in own if not is_neutral(file))
-
-
-def is_neutral(file: Path) -> bool:
-    """Tell whether results do not depend on a file.
+def cache_key(settings: Any, files: Iterable[str | Path] = ()) -> str:
+    """Hash what a result depends on.
 
     Args:
-        file: A module of this package.
-
-    Returns:
-        True for those that `NEUTRAL` names.
-    """
-    path = file.relative_to(_PACKAGE).as_posix()
-    return any(path.startswith(e) if e.endswith("/") else path == e for e in NEUTRAL)
-
-
-def state_key(settings: Any, files: Iterable[str | Path]) -> str:
-    """Hash what a run depends on.
-
-    Args:
-        settings: JSON-ready parameters.
-        files: Input files and code, hashed by content.
+        settings: JSON-ready: parameters, hashes, identities of code.
+        files: Input files, hashed by content.
 
     Returns:
         16 hexadecimal digits.

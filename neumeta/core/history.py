@@ -4,10 +4,11 @@ import io
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from neumeta.core.errors import UserError
-from neumeta.core.identity import LOCK, PACKAGE
+from neumeta.core.identity import LOCK, PACKAGE, left_out
+from neumeta.core.ledger import LEDGER
 
 
 def git(root: str | Path, *arguments: str) -> bytes:
@@ -49,12 +50,15 @@ def tree_at(root: str | Path, revision: str) -> dict[str, bytes]:
         UserError: If there is no such revision.
     """
     names = git(root, "ls-tree", "--name-only", revision).decode().split()
-    wanted = [name for name in (PACKAGE, LOCK, "code.yaml") if name in names]
-    found = {}
+    wanted = [name for name in (PACKAGE, LOCK, LEDGER) if name in names]
+    found: dict[str, bytes] = {}
+    if not wanted:
+        return found  # without names, git would hand out the whole repository
     content = io.BytesIO(git(root, "archive", revision, *wanted))
     with tarfile.open(fileobj=content) as archive:
         for member in archive.getmembers():
-            stream = archive.extractfile(member) if member.isfile() else None
+            wanted_file = member.isfile() and not left_out(PurePosixPath(member.name))
+            stream = archive.extractfile(member) if wanted_file else None
             if stream is not None:
                 found[member.name] = stream.read()
     return found

@@ -8,11 +8,14 @@ that this code computes with. Templates and other files of a package count with 
 import ast
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from neumeta.core.errors import UserError
 from neumeta.core.syntax import module_meaning, parsed
 
 PACKAGE = "neumeta"
@@ -22,6 +25,9 @@ LOCK = "requirements.lock"
 NOT_COMPUTING = frozenset({"jaxtyping", "pydantic", "ruamel-yaml", "tqdm"})
 # Import names that are not the names of their distributions.
 _DISTRIBUTIONS = {"pil": "pillow", "sklearn": "scikit-learn", "ruamel": "ruamel-yaml"}
+# The guard of a stage: it lets a stage end well or not, and shapes no result.
+GUARD = f"{PACKAGE}/core/unchanged.py"
+_IMPORTERS = {"import_module", "__import__"}
 _DIGITS = 16
 
 Files = Mapping[str, bytes]
@@ -60,9 +66,25 @@ def digest_of(path: str, content: bytes) -> str:
 
     Returns:
         64 hexadecimal digits: of its syntax tree for Python, else of its bytes.
+
+    Raises:
+        UserError: If it should be Python and is not.
     """
-    text = module_meaning(content.decode()).encode() if path.endswith(".py") else content
-    return hashlib.sha256(text).hexdigest()
+    if path.endswith(".py"):
+        with _python(path):
+            content = module_meaning(content.decode()).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _python(path: str) -> Iterator[None]:
+    """Name the file that is no Python."""
+    try:
+        yield
+    except SyntaxError as error:
+        raise UserError(f"{path}: not Python: line {error.lineno}: {error.msg}") from error
+    except ValueError as error:  # bytes that are no text
+        raise UserError(f"{path}: not Python: {' '.join(str(error).split())}") from error
 
 
 def read_tree(root: str | Path) -> dict[str, bytes]:
@@ -72,16 +94,29 @@ def read_tree(root: str | Path) -> dict[str, bytes]:
         root: The folder that holds the package and the lock.
 
     Returns:
-        Content by path below the root.
+        Content by path below the root; see `left_out` for what is not there.
     """
     folder = Path(root)
     paths = [
         path
         for path in (folder / PACKAGE).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+        if path.is_file() and not left_out(path.relative_to(folder))
     ]
     paths += [path for path in (folder / LOCK,) if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(paths)}
+
+
+def left_out(path: PurePath) -> bool:
+    """Tell what is no part of the code: hidden files, and what Python compiled.
+
+    Args:
+        path: A file below the root.
+
+    Returns:
+        Whether it is left out.
+    """
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+    return hidden or path.suffix in {".pyc", ".pyo"}
 
 
 def stage_modules(files: Iterable[str]) -> dict[str, str]:
@@ -93,13 +128,18 @@ def stage_modules(files: Iterable[str]) -> dict[str, str]:
     Returns:
         Path of the module by name of the stage: modules below `stages` whose names do not begin
         with an underscore.
+
+    Raises:
+        UserError: If two modules have one name; a stage is called by its name alone.
     """
-    paths = (Path(path) for path in files if path.startswith(f"{STAGES}/"))
-    return {
-        path.stem: path.as_posix()
-        for path in sorted(paths)
-        if path.suffix == ".py" and not path.stem.startswith("_")
-    }
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(Path(path) for path in files if path.startswith(f"{STAGES}/")):
+        if path.suffix == ".py" and not path.stem.startswith("_"):
+            found[path.stem].append(path.as_posix())
+    for name, paths in found.items():
+        if len(paths) > 1:
+            raise UserError(f"two modules are called stage {name!r}: {' and '.join(paths)}")
+    return {name: paths[0] for name, paths in found.items()}
 
 
 def closure_of(stage: str, files: Files) -> Closure:
@@ -110,32 +150,41 @@ def closure_of(stage: str, files: Files) -> Closure:
         files: See `read_tree`.
 
     Returns:
-        The closure. The package's own `__init__`, whose imports are lazy and for users only, is
-        no part of it.
+        The closure. The package's own `__init__`, whose imports are lazy and for users only, and
+        the guard that watches over the code are no part of it.
 
     Raises:
-        KeyError: If there is no such stage.
+        UserError: If there is no such stage, or a file of it is no Python.
     """
+    modules = stage_modules(files)
+    if stage not in modules:
+        raise UserError(f"no stage {stage!r}; stages are {', '.join(modules)}")
     done: set[str] = set()
     outside: set[str] = set()
-    todo = {stage_modules(files)[stage]}
+    todo = {modules[stage]}
     while todo:
         path = todo.pop()
         done.add(path)
         own, foreign = _imports(path, files)
         outside |= foreign
         todo |= own - done
-    folders = {str(Path(path).parent) for path in done}
+    packages = {Path(path).parent for path in files if path.endswith(".py")}
+    own_packages = {Path(path).parent for path in done}
     beside = {
         path
         for path in files
-        if not path.endswith(".py") and path != LOCK and str(Path(path).parent) in folders
+        if not path.endswith(".py") and _package_of(path, packages) in own_packages
     }
     locked = locked_versions(files.get(LOCK, b"").decode())
     return Closure(
         files={path: files[path] for path in done | beside},
         packages={name: locked[name] for name in sorted(outside - NOT_COMPUTING) if name in locked},
     )
+
+
+def _package_of(path: str, packages: Collection[Path]) -> Path | None:
+    """The package that a file without code belongs to: the nearest folder that holds modules."""
+    return next((folder for folder in Path(path).parents if folder in packages), None)
 
 
 def locked_versions(text: str) -> dict[str, str]:
@@ -168,14 +217,16 @@ def _imports(path: str, files: Files) -> tuple[set[str], set[str]]:
     """Files of this project that one file imports, and the distributions that it imports."""
     own: set[str] = set()
     outside: set[str] = set()
-    for name in imported_names(files[path].decode(), Path(path).parent.parts):
+    with _python(path):
+        names = imported_names(files[path].decode(), Path(path).parent.parts)
+    for name in names:
         top = name.partition(".")[0]
         if top != PACKAGE:
             outside.add(distribution(top))
             continue
         place = name.replace(".", "/")
         own |= {file for file in (f"{place}.py", f"{place}/__init__.py") if file in files}
-    return own - {f"{PACKAGE}/__init__.py"}, outside
+    return own - {f"{PACKAGE}/__init__.py", GUARD}, outside
 
 
 @lru_cache(maxsize=2048)
@@ -194,15 +245,20 @@ def imported_names(text: str, package: tuple[str, ...]) -> frozenset[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = list(package[: len(package) - node.level + 1]) if node.level else []
-            start = ".".join([*base, *([node.module] if node.module else [])])
+            start = _absolute(node.module or "", node.level, package)
             names |= {start, *(f"{start}.{alias.name}" for alias in node.names)}
-        elif (
-            isinstance(node, ast.Call)
-            and node.args
-            and isinstance(node.args[0], ast.Constant)
-            and ast.unparse(node.func).rpartition(".")[2] in {"import_module", "__import__"}
-        ):
-            names.add(str(node.args[0].value))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _IMPORTERS:
+            given = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "name")]
+            for value in given:
+                if isinstance(value, ast.Constant):
+                    name = str(value.value)
+                    plain = name.lstrip(".")
+                    names.add(_absolute(plain, len(name) - len(plain), package))
     parents = {name[:i] for name in names for i, c in enumerate(name) if c == "."}
     return frozenset(name for name in names | parents if name)
+
+
+def _absolute(name: str, level: int, package: tuple[str, ...]) -> str:
+    """Full name of a module that is named by `level` dots and a name."""
+    base = package[: len(package) - level + 1] if level else ()
+    return ".".join([*base, *([name] if name else [])])

@@ -1,28 +1,33 @@
 """Finished jobs survive a kill: the one store of every stage that works through a list of jobs.
 
-Each finished job has a file, named after a hash of all that its result depends on: its own
-settings, and what all jobs of the stage share, which is data, parameters and code. So an
-interrupted run goes on with what is missing, a run with one job more measures that one alone, and
-no changed input ever meets a stale result. Several processes may use one store at once; a shard
-does its share of the jobs and leaves the results for the run that joins them.
+Each finished job has a file, named after a hash of its own settings, in a folder named after a
+hash of what all jobs of the stage share: parameters, inputs and the identity of the code. So an
+interrupted run goes on with what is missing, a run with one job more measures that one alone, a
+refactoring that is proven to change nothing finds all of them again, and no changed input ever
+meets a stale result. Several processes may use one store at once; a shard does its share of the
+jobs and leaves the results for the run that joins them.
 """
 
 import json
 import logging
 import re
+import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from neumeta.core.cache_key import forget, state_key
+from neumeta.core.cache_key import RESUME_ROOT, cache_key, forget
 from neumeta.core.errors import UserError
-from neumeta.core.files import atomic_write_text
-from neumeta.core.progress import progress
+from neumeta.core.files import atomic_write_text, sha256_of
+from neumeta.core.processes import ALONE, ProcessGroup
+from neumeta.core.progress import current_title, progress
+from neumeta.core.unchanged import own_identity
 
 T = TypeVar("T")
 _log = logging.getLogger("neumeta")
+STATE = ".state.safetensors"  # ending of what an unfinished job goes on from
 _SHARD = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})")
 
 
@@ -39,6 +44,9 @@ class Shard:
 
     index: int
     count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
 
     def of(self, items: Sequence[T]) -> list[T]:
         """Take this shard's share; neighbours go to different shards, as their costs are alike.
@@ -70,19 +78,16 @@ def parse_shard(text: str) -> Shard:
     return Shard(int(found[1]), int(found[2]))
 
 
-@dataclass(frozen=True)
-class Job(Generic[T]):
-    """Work that is done as a whole or not at all.
+def asked_shard(text: str | None) -> Shard | None:
+    """Read the flag `--shard` of a stage.
 
-    Attributes:
-        name: For people; different for all jobs of a run.
-        settings: JSON-ready: what its result depends on, beside what all jobs share.
-        run: Does the work.
+    Args:
+        text: Its value; None where it was not given.
+
+    Returns:
+        The share; None for the whole work.
     """
-
-    name: str
-    settings: Any
-    run: Callable[[], T]
+    return None if text is None else parse_shard(text)
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,25 @@ class Finished(Generic[T]):
 
     value: T
     seconds: float
+
+
+@dataclass(frozen=True)
+class Job(Generic[T]):
+    """Work that is done as a whole or not at all.
+
+    Attributes:
+        name: For people.
+        settings: JSON-ready: all that its result depends on, beside what all jobs share. Jobs of
+            equal settings are one job.
+        run: Does the work. One that goes on from an earlier attempt tells the time of all of them.
+        together: JSON-ready: jobs of an equal value go to one shard, as one makes what the others
+            need; None for a job on its own.
+    """
+
+    name: str
+    settings: Any
+    run: Callable[[], T | Finished[T]]
+    together: Any = None
 
 
 class JobStore(Generic[T]):
@@ -112,47 +136,78 @@ class JobStore(Generic[T]):
         """Name the folder; the first finished job makes it.
 
         Args:
-            root: The folder.
-            shared: JSON-ready: what every job depends on, such as parameters, the hashes of
-                inputs and the identity of the code.
+            root: Of one stage of one experiment.
+            shared: JSON-ready: what every job depends on; see `shared_by`.
             encode: From a result to JSON; NaN and infinity are kept.
             decode: Back, to the last bit; raises ValueError, TypeError or KeyError on what is
                 damaged.
         """
         self.root = Path(root)
-        self._shared = state_key(shared, [])
+        self.folder = self.root / cache_key(shared)
         self._encode, self._decode = encode, decode
         self.found = self.done = 0
 
     def run(
         self,
         jobs: Sequence[Job[T]],
-        label: str,
-        *,
         unit: str = "job",
+        *,
         shard: Shard | None = None,
+        processes: ProcessGroup = ALONE,
     ) -> list[T]:
         """Do the jobs that are not done yet.
 
         Args:
             jobs: In the order of the work.
-            label: Shown in progress lines.
-            unit: Name of one job, shown there.
+            unit: Name of one job, shown in progress lines.
             shard: Which share to do; None for all.
+            processes: Those that share the work of every job; the leading one writes.
 
         Returns:
             One result per job of the share, in the order of the jobs.
         """
-        share = shard.of(jobs) if shard else list(jobs)
-        found = {job.name: self.read(job) for job in share}
-        waiting = [job for job in share if found[job.name] is None]
-        for job in progress(waiting, label, unit, done=len(share) - len(waiting)):
+        share = self.share(jobs, shard)
+        finished = {path: self.read(job) for path, job in share.items()}
+        waiting = {path: share[path] for path, kept in finished.items() if kept is None}
+        open_jobs = ", ".join(job.name for job in waiting.values())
+        processes.agree(f"{open_jobs or 'nothing'} to do")  # and nobody writes before that
+        done = len(share) - len(waiting)
+        self.found += done
+        for path, job in progress(
+            list(waiting.items()), "", unit, done, name=lambda entry: entry[1].name
+        ):
             start = time.perf_counter()
-            value = job.run()
-            found[job.name] = self.keep(job, value, time.perf_counter() - start)
-        self.done += len(waiting)
-        self.found += len(share) - len(waiting)
-        return [kept.value for kept in found.values() if kept is not None]
+            made = job.run()
+            if not isinstance(made, Finished):
+                made = Finished(made, time.perf_counter() - start)
+            if processes.leads:
+                self.keep(job, made)
+            finished[path] = made
+            self.done += 1
+        results = (finished.get(self.path(job.settings)) for job in jobs)
+        return [kept.value for kept in results if kept is not None]
+
+    def share(self, jobs: Iterable[Job[T]], shard: Shard | None) -> dict[Path, Job[T]]:
+        """Choose the jobs of a shard.
+
+        Args:
+            jobs: All jobs; every shard is given the same ones.
+            shard: Which share; None for all.
+
+        Returns:
+            Jobs by their files, each once.
+        """
+        distinct: dict[Path, Job[T]] = {}
+        for job in jobs:
+            distinct.setdefault(self.path(job.settings), job)
+        if shard is None:
+            return distinct
+        groups: dict[str, list[Path]] = {}
+        for path, job in distinct.items():
+            key = path.name if job.together is None else json.dumps(job.together, sort_keys=True)
+            groups.setdefault(key, []).append(path)
+        chosen = {path for group in shard.of(list(groups.values())) for path in group}
+        return {path: job for path, job in distinct.items() if path in chosen}
 
     def read(self, job: Job[T]) -> Finished[T] | None:
         """Look a job up; a damaged result is dropped with a warning, and the job runs again.
@@ -163,7 +218,7 @@ class JobStore(Generic[T]):
         Returns:
             What it found; None while it is not done.
         """
-        path = self.path(job)
+        path = self.path(job.settings)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             return Finished(self._decode(content["value"]), float(content["seconds"]))
@@ -175,20 +230,16 @@ class JobStore(Generic[T]):
             path.unlink(missing_ok=True)
             return None
 
-    def keep(self, job: Job[T], value: T, seconds: float) -> Finished[T]:
-        """Keep what a job found, atomically.
+    def keep(self, job: Job[T], made: Finished[T]) -> None:
+        """Keep what a job found, atomically, and forget the state it went on from.
 
         Args:
             job: What was done.
-            value: The result.
-            seconds: Time spent, over all attempts.
-
-        Returns:
-            Both.
+            made: Its result.
         """
-        content = {"job": job.name, "value": self._encode(value), "seconds": seconds}
-        atomic_write_text(self.path(job), json.dumps(content) + "\n")
-        return Finished(value, seconds)
+        content = {"job": job.name, "value": self._encode(made.value), "seconds": made.seconds}
+        atomic_write_text(self.path(job.settings), json.dumps(content) + "\n")
+        self.path(job.settings, STATE).unlink(missing_ok=True)
 
     def seconds(self, jobs: Iterable[Job[T]]) -> float:
         """Add up the time behind finished jobs, each counted once.
@@ -199,41 +250,75 @@ class JobStore(Generic[T]):
         Returns:
             Seconds, over all attempts.
         """
-        files = {self.path(job): job for job in jobs}
-        return sum((kept.seconds for job in files.values() if (kept := self.read(job))), start=0.0)
+        kept = [self.read(job) for job in self.share(jobs, None).values()]
+        return sum((made.seconds for made in kept if made), start=0.0)
 
-    def path(self, job: Job[T], suffix: str = ".json", settings: Any = None) -> Path:
-        """Where a job's result lies, or what it keeps beside it.
+    def path(self, settings: Any, suffix: str = ".json") -> Path:
+        """Where the result of a job lies, or what it keeps beside it.
 
         Args:
-            job: What is done.
-            suffix: Other endings are for the job's own use: a state to resume from, a network.
-            settings: JSON-ready: what that file depends on, where it is less than the job does, so
-                that several jobs share it; None for the job's own name and settings.
+            settings: JSON-ready: what the file depends on: those of the job, or less, where
+                several jobs share the file.
+            suffix: Other endings are for the jobs' own use: a network, the `STATE` of an
+                unfinished job.
 
         Returns:
             The file.
         """
-        own = [job.name, job.settings] if settings is None else settings
-        return self.root / f"{state_key([self._shared, own], [])}{suffix}"
+        return self.folder / f"{cache_key(settings)}{suffix}"
 
-    def forget_others(self, kept: Iterable[Path]) -> None:
+    def forget_stale(self) -> None:
+        """Delete what was kept of other parameters, inputs or code."""
+        for path in {*self.root.glob("*")} - {self.folder}:
+            shutil.rmtree(path, ignore_errors=True)  # or another process was faster
+
+    def forget_others(self, kept: Iterable[Path], pattern: str = "*") -> None:
         """Delete what nothing asks for any more.
 
         Args:
             kept: Files of this store that are asked for.
+            pattern: What may go.
         """
-        for path in {*self.root.glob("*")} - {*kept}:
+        for path in {*self.folder.glob(pattern)} - {*kept}:
             path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Forget everything."""
         forget(self.root)
 
-    def report(self, what: str) -> None:
+    def report(self, shard: Shard | None = None) -> None:
         """Log how much of the work an earlier run or a shard had done.
 
         Args:
-            what: Names the work.
+            shard: Which share of it this was; None for all.
         """
+        what = current_title() + (f", shard {shard}" if shard else "")
         _log.info("%s: %d jobs were there, %d done now", what, self.found, self.done)
+
+
+def kept_in(experiment: str, stage: str) -> Path:
+    """Where a stage keeps its finished jobs.
+
+    Args:
+        experiment: Of the experiment or study.
+        stage: Name of the stage.
+
+    Returns:
+        The root of its store.
+    """
+    return RESUME_ROOT / experiment / stage
+
+
+def shared_by(stage: str, params: Any, files: Mapping[str, str | Path]) -> dict[str, Any]:
+    """Describe what all jobs of a stage depend on.
+
+    Args:
+        stage: Name of the stage, for the identity of its code as it stands now.
+        params: JSON-ready.
+        files: Input files by what they are.
+
+    Returns:
+        JSON-ready.
+    """
+    hashes = {name: sha256_of(path) for name, path in files.items()}
+    return {"code": own_identity(stage), "params": params, "files": hashes}

@@ -56,9 +56,12 @@ def read_ledger(path: str | Path) -> dict[str, dict[str, Entry]]:
         UserError: If the file is no ledger.
     """
     try:
-        return parse_ledger(Path(path).read_text(encoding="utf-8"), str(path))
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a ledger of code: {error}") from error
+    return parse_ledger(text, str(path))
 
 
 def parse_ledger(text: str, where: str) -> dict[str, dict[str, Entry]]:
@@ -75,13 +78,22 @@ def parse_ledger(text: str, where: str) -> dict[str, dict[str, Entry]]:
         UserError: If it is no ledger.
     """
     try:
-        content: Any = YAML(typ="safe", pure=True).load(text) or {}
+        content: Any = YAML(typ="safe", pure=True).load(text)
         return {
-            stage: {str(code): Entry(**fields) for code, fields in entries.items()}
-            for stage, entries in content.items()
+            stage: {str(code): _entry(fields) for code, fields in entries.items()}
+            for stage, entries in ({} if content is None else content).items()
         }
     except (YAMLError, TypeError, AttributeError) as error:
         raise UserError(f"{where}: not a ledger of code: {' '.join(str(error).split())}") from error
+
+
+def _entry(fields: Mapping[str, Any]) -> Entry:
+    entry = Entry(**fields)
+    for name, kind in (("identity", str), ("why", str), ("base", str), ("twins", int)):
+        value = getattr(entry, name)
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} {value!r}: must be {kind.__name__}")
+    return entry
 
 
 def write_ledger(path: str | Path, ledger: Ledger) -> None:
@@ -89,11 +101,12 @@ def write_ledger(path: str | Path, ledger: Ledger) -> None:
 
     Args:
         path: The file.
-        ledger: Entries by stage and hash.
+        ledger: Entries by stage and hash; what they say is written as one line each.
     """
     lines = [_HEAD]
     for stage, entries in sorted(ledger.items()):
-        lines.append(f"{stage}:\n")
+        if entries:  # a name alone would not be read as a mapping
+            lines.append(f"{stage}:\n")
         for code, entry in entries.items():
             fields = [f"    {key}: {_quoted(value)}\n" for key, value in vars(entry).items()]
             lines.append(f"  {_quoted(code)}:\n{''.join(fields)}")
@@ -103,7 +116,8 @@ def write_ledger(path: str | Path, ledger: Ledger) -> None:
 def _quoted(value: str | int) -> str:
     if isinstance(value, int):
         return str(value)
-    return "'" + value.replace("'", "''") + "'"
+    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    return "'" + line.replace("'", "''") + "'"
 
 
 def identity_of(stage: str, files: Files, ledger: Ledger) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable, write_json
+from neumeta.core.progress import working
 from neumeta.core.unchanged import unchanged
 
 _LOG_FORMAT = "%(message)s"
@@ -34,12 +35,14 @@ class OneLineParser(argparse.ArgumentParser):
         sys.exit(2)
 
 
-def stage_parser(name: str, *flags: str) -> OneLineParser:
+def stage_parser(name: str, *flags: str, shards: bool = False) -> OneLineParser:
     """Make the parser of a stage.
 
     Args:
         name: Stage name, shown in errors.
         *flags: Names of compulsory options that each take one text.
+        shards: Whether the stage works through jobs, which can be shared out: it takes
+            `--shard`, see `neumeta.core.jobs.asked_shard`. Its entry in dvc.yaml then says so.
 
     Returns:
         The parser; a stage may add further options.
@@ -47,15 +50,22 @@ def stage_parser(name: str, *flags: str) -> OneLineParser:
     parser = OneLineParser(prog=f"neumeta.stages.{name}")
     for flag in flags:
         parser.add_argument(flag, required=True)
+    if shards:
+        parser.add_argument(
+            "--shard",
+            metavar="I/N",
+            help="do share I of N alone, and keep it for the run without this flag, which joins",
+        )
     return parser
 
 
-def staged(name: str, body: Callable[[], None]) -> int:
+def staged(name: str, body: Callable[[], None], what: str = "") -> int:
     """Run a stage's body, as `guarded`; its code must not change meanwhile.
 
     Args:
         name: Name of the stage.
         body: Does the work.
+        what: Of which experiment, dataset, network or study; shown in progress lines.
 
     Returns:
         The exit status.
@@ -63,7 +73,7 @@ def staged(name: str, body: Callable[[], None]) -> int:
 
     def work() -> None:
         deterministic()
-        with unchanged(name):
+        with working(f"{name} {what}".strip()), unchanged(name):
             body()
 
     return guarded(name, work)

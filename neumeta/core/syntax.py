@@ -49,6 +49,9 @@ def meaning(node: Any) -> str:
             for name, value in ast.iter_fields(node)
             if name not in _SILENT and value is not None and value != []
         ]
+        # Python 3.12 puts empty texts between the parts of a nested format; others do not.
+        if isinstance(node, ast.JoinedStr):
+            fields = [f"values={meaning([part for part in node.values if not _empty(part)])}"]
         # The one plain value that may be None is that of a constant.
         if isinstance(node, ast.Constant) and node.value is None:
             fields = ["value=None"]
@@ -56,6 +59,10 @@ def meaning(node: Any) -> str:
     if isinstance(node, list):
         return f"[{', '.join(map(meaning, node))}]"
     return repr(node)
+
+
+def _empty(part: ast.expr) -> bool:
+    return isinstance(part, ast.Constant) and part.value == ""
 
 
 @lru_cache(maxsize=2048)

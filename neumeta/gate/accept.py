@@ -8,27 +8,25 @@ the new code stands for the old. Stages that differ are left out: their results 
 
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neumeta.core.errors import UserError
 from neumeta.core.history import git
 from neumeta.core.identity import closure_of, read_tree, stage_modules
-from neumeta.core.ledger import LEDGER, Entry, identity_of, read_ledger, write_ledger
-from neumeta.core.progress import progress
+from neumeta.core.ledger import LEDGER, Entry, identities, read_ledger, write_ledger
 from neumeta.core.reading import read_yaml
 from neumeta.gate.budgets import cut
-from neumeta.gate.compare import first_difference
 from neumeta.gate.coverage import Unrun, unrun_statements
 from neumeta.gate.inputs import make_checkpoint, make_data
 from neumeta.gate.memory import Memory
-from neumeta.gate.results import Result, made_at, read_results, reads
+from neumeta.gate.results import Result, identities_at, made_at, read_results
 from neumeta.gate.side import Side, write_params
+from neumeta.gate.twins import Findings, run_twins
+from neumeta.gate.worker import HEAVY
 
 KEPT = Path("data/.resume/twins")
 TREE_FILES = ("neumeta", "params.yaml", "requirements.lock")
@@ -42,36 +40,13 @@ class Verdict:
         stage: Its name.
         runs: How many of its runs agree.
         faults: Why it is not accepted, one line a run; empty where it is.
+        others: Results that were made by other code than that of the base, and stay stale.
     """
 
     stage: str
     runs: int
     faults: tuple[str, ...] = ()
-
-
-@dataclass
-class Findings:
-    """What came out of all comparisons, filled run by run.
-
-    Attributes:
-        agreed: Runs by stage.
-        faults: Faults by stage.
-    """
-
-    agreed: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, list[str]] = field(default_factory=dict)
-
-    def note(self, stage: str, fault: str | None) -> None:
-        """Add the outcome of one run.
-
-        Args:
-            stage: Its stage.
-            fault: None if it agrees.
-        """
-        if fault is None:
-            self.agreed[stage] = self.agreed.get(stage, 0) + 1
-        else:
-            self.faults.setdefault(stage, []).append(fault)
+    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,28 +66,33 @@ class Outcome:
     seconds: float
 
 
-def stale_stages(root: Path, results: Sequence[Result]) -> list[str]:
-    """List the stages whose results were made by other code than the tree's.
+def stale_results(root: Path, results: Iterable[Result]) -> list[Result]:
+    """List the results that were made by other code than the tree's.
 
     Args:
         root: The project.
         results: Committed runs.
 
     Returns:
-        Names of stages.
+        Those of them.
     """
-    files, ledger = read_tree(root), read_ledger(root / LEDGER)
-    now = {stage: identity_of(stage, files, ledger) for stage in stage_modules(files)}
-    return sorted({r.stage for r in results if now.get(r.stage) != r.identity})
+    now = identities(read_tree(root), read_ledger(root / LEDGER))
+    return [result for result in results if now.get(result.stage) != result.identity]
 
 
-def accept(why: str, root: str | Path = ".", base: str | None = None) -> Outcome | None:
+def accept(
+    why: str,
+    root: str | Path = ".",
+    base: str | None = None,
+    packages: Sequence[str] = HEAVY,
+) -> Outcome | None:
     """Compare old and new code by twins, and note in the ledger which stages agree.
 
     Args:
         why: What was changed, for the ledger.
         root: The project.
         base: Revision to compare with; None for the newest whose code is that of the results.
+        packages: What the stages import that takes long; imported once for all twins.
 
     Returns:
         The outcome; None if no committed result is by other code.
@@ -122,11 +102,14 @@ def accept(why: str, root: str | Path = ".", base: str | None = None) -> Outcome
     """
     place = Path(root)
     results = read_results(place)
-    stale = stale_stages(place, results)
-    if not stale:
+    stale_ones = stale_results(place, results)
+    if not stale_ones:
         return None
     start = time.monotonic()
-    revision = base or made_at(place, [r for r in results if r.stage in stale])
+    stale = sorted({result.stage for result in stale_ones})
+    revision = base or made_at(place, stale_ones)
+    made = identities_at(place, revision, stale)
+    others = {s: [r for r in results if r.stage == s and r.identity != made.get(s)] for s in stale}
     with tempfile.TemporaryDirectory(prefix="neumeta-twins-") as scratch:
         folder = Path(scratch).resolve()
         old_tree, new_tree = _trees(place, revision, folder)
@@ -135,11 +118,13 @@ def accept(why: str, root: str | Path = ".", base: str | None = None) -> Outcome
         for stage in stale:
             if fault := _hopeless(stage, old, new):
                 findings.note(stage, fault)
+            elif all(r in others[stage] for r in results if r.stage == stage):
+                findings.note(stage, "the base holds other code than made its results")
         wanted = [r for r in results if r.stage in stale and r.stage not in findings.faults]
         earlier = {r.name: r for r in read_results(folder / "old-lock")}
         memory = Memory(place / KEPT)
-        with _sides(folder, old_tree, new_tree, memory) as (before, after):
-            _compare(wanted, earlier, before, after, findings)
+        with _sides(folder, old_tree, new_tree, memory, packages) as (before, after):
+            run_twins(wanted, earlier, before, after, findings)
         memory.forget_others()
         unrun = unrun_statements(old_tree, new_tree, after.coverage, _files_of(stale, new))
         ledger = {s: dict(e) for s, e in read_ledger(place / LEDGER).items()}
@@ -147,12 +132,11 @@ def accept(why: str, root: str | Path = ".", base: str | None = None) -> Outcome
         verdicts = []
         for stage in stale:
             runs, faults = findings.agreed.get(stage, 0), findings.faults.get(stage, [])
-            verdicts.append(Verdict(stage, runs, tuple(faults)))
+            verdicts.append(Verdict(stage, runs, tuple(faults), len(others[stage])))
             if not faults and runs:
                 own = {r.identity for r in results if r.stage == stage and r.identity}
                 entries = {c: e for c, e in ledger.get(stage, {}).items() if e.identity in own}
-                identity = identity_of(stage, old, ledger)
-                entry = Entry(identity=identity, why=why, base=short, twins=runs)
+                entry = Entry(identity=made[stage], why=why, base=short, twins=runs)
                 ledger[stage] = {**entries, closure_of(stage, new).digest(): entry}
         write_ledger(place / LEDGER, ledger)
     return Outcome(short, tuple(verdicts), unrun, time.monotonic() - start)
@@ -194,13 +178,13 @@ def _hopeless(stage: str, old: Mapping[str, bytes], new: Mapping[str, bytes]) ->
 
 @contextmanager
 def _sides(
-    folder: Path, old_tree: Path, new_tree: Path, memory: Memory
+    folder: Path, old_tree: Path, new_tree: Path, memory: Memory, packages: Sequence[str]
 ) -> Iterator[tuple[Side, Side]]:
     inputs = folder / "inputs"
     sides = []
     for name, tree in (("old", old_tree), ("new", new_tree)):
         write_params(folder / name, twin_params(read_yaml(tree / "params.yaml"), inputs))
-        sides.append(Side(tree, folder / name, inputs, memory))
+        sides.append(Side(tree, folder / name, inputs, memory, packages))
     with sides[0] as before, sides[1] as after:
         yield before, after
 
@@ -223,81 +207,6 @@ def twin_params(params: Mapping[str, Any], inputs: Path) -> dict[str, Any]:
     return twins
 
 
-def _compare(
-    wanted: Sequence[Result],
-    earlier: Mapping[str, Result],
-    before: Side,
-    after: Side,
-    findings: Findings,
-) -> None:
-    """Run wanted stages on both sides at once; the new side gets the inputs of the old one."""
-    known = [result for result in wanted if result.name in earlier]
-    for result in wanted:
-        if result.name not in earlier:
-            findings.note(result.stage, f"{result.name}: the base has no such result")
-    needed = with_ancestors([earlier[result.name] for result in known], list(earlier.values()))
-    ready = {result.name: threading.Event() for result in needed}
-    broken: dict[str, str] = {}
-
-    def run_old() -> None:
-        try:
-            for result in needed:
-                fault = before.run(result, watch=False)
-                if fault is not None:
-                    broken[result.name] = fault
-                ready[result.name].set()
-        except UserError as error:
-            for name, event in ready.items():
-                if not event.is_set():
-                    broken[name] = str(error)
-                    event.set()
-
-    thread = threading.Thread(target=run_old, daemon=True)
-    thread.start()
-    for result in progress(known, "twins", "run"):
-        ready[result.name].wait()
-        if result.name in broken:
-            findings.note(result.stage, f"{result.name}: its base fails: {broken[result.name]}")
-            continue
-        for dep in result.deps:
-            _copy(before.folder / dep, after.folder / dep)
-        fault = after.run(result, watch=True)
-        if fault is None:
-            fault = first_difference(before.folder, after.folder, result.outs)
-        findings.note(result.stage, fault and f"{result.name}: {fault}")
-    thread.join()
-
-
-def with_ancestors(results: Iterable[Result], known: Sequence[Result]) -> list[Result]:
-    """Add the runs whose outs are read, and what those read.
-
-    Args:
-        results: What is wanted.
-        known: All runs, parents before children.
-
-    Returns:
-        In the order of `known`.
-    """
-    kept = {result.name for result in results}
-    for child in reversed(known):
-        if child.name in kept:
-            kept |= {
-                parent.name for parent in known if parent is not child and reads(child, parent)
-            }
-    return [result for result in known if result.name in kept]
-
-
 def _files_of(stages: Iterable[str], files: Mapping[str, bytes]) -> set[str]:
     known = stage_modules(files)
     return {path for stage in stages if stage in known for path in closure_of(stage, files).files}
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Replace a file or folder by a copy."""
-    if target.is_dir():
-        shutil.rmtree(target)
-    if source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)

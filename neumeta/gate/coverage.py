@@ -1,5 +1,6 @@
 """Which changed statements no twin ran: what byte-equal outputs say nothing of."""
 
+import ast
 import difflib
 import subprocess
 from collections.abc import Collection
@@ -50,7 +51,12 @@ def unrun_statements(old: Path, new: Path, data: Path, files: Collection[str]) -
         import coverage
     except ImportError as error:
         raise UserError("the package coverage is missing; run `make env`") from error
-    joined = coverage.Coverage(data_file=str(data / "joined"), config_file=False)
+    joined = coverage.Coverage(data_file=None, config_file=False)
+    # What only type checkers read never runs; all else counts, whatever a comment says.
+    joined.clear_exclude()
+    joined.exclude(r"if (typing\.)?TYPE_CHECKING:")
+    # Kept notes name the places of the comparison in which they were made.
+    joined.set_option("paths", {"tree": [str(new), f"*/{new.name}"]})
     notes = [str(path) for path in data.iterdir() if path.is_file()]
     if notes:
         joined.combine(notes, keep=True)
@@ -58,11 +64,23 @@ def unrun_statements(old: Path, new: Path, data: Path, files: Collection[str]) -
     for path, touched in changed_lines(old, new).items():
         if path not in files:
             continue
-        _, statements, _, missing, _ = joined.analysis2(str(new / path))
-        changed += len(touched & {*statements})
-        if unrun := tuple(sorted(touched & {*missing})):
+        _, found, _, missing, _ = joined.analysis2(str(new / path))
+        statements = _statements(touched, {*found}, (new / path).read_text(encoding="utf-8"))
+        changed += len(statements)
+        if unrun := tuple(sorted(statements & {*missing})):
             lines[path] = unrun
     return Unrun(changed, lines)
+
+
+def _statements(touched: set[int], known: set[int], text: str) -> set[int]:
+    """First lines of the statements that hold touched lines, of those that can run."""
+    first: dict[int, int] = {}
+    for node in ast.walk(ast.parse(text)):  # parents come before what lies in them
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            last = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+            first |= dict.fromkeys(range(node.lineno, last + 1), node.lineno)
+    return {line if line in known else first.get(line, 0) for line in touched} & known
 
 
 def changed_lines(old: Path, new: Path) -> dict[str, set[int]]:

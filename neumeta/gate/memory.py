@@ -102,6 +102,7 @@ class Memory:
         """
         draft = self.folder / f".{key}"
         shutil.rmtree(draft, ignore_errors=True)
+        (draft / "outs").mkdir(parents=True)
         for out in outs:
             target = draft / "outs" / out
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from neumeta.core.errors import UserError
 from neumeta.core.history import revisions, tree_at
+from neumeta.core.identity import stage_modules
 from neumeta.core.ledger import LEDGER, identity_of, parse_ledger
 from neumeta.core.reading import read_yaml
 
@@ -114,6 +115,8 @@ def reads(child: Result, parent: Result) -> bool:
 def made_at(root: str | Path, results: Sequence[Result]) -> str:
     """Find the newest revision whose code is that of the committed results.
 
+    Where the results of one stage were made by several codes, any of these will do.
+
     Args:
         root: Somewhere in the repository.
         results: Committed runs.
@@ -124,17 +127,42 @@ def made_at(root: str | Path, results: Sequence[Result]) -> str:
     Raises:
         UserError: If no revision of the recent history fits.
     """
-    wanted = {(result.stage, result.identity) for result in results if result.identity}
+    wanted: dict[str, set[str]] = {}
+    for result in results:
+        if result.identity:
+            wanted.setdefault(result.stage, set()).add(result.identity)
+    names = ", ".join(sorted({result.stage for result in results}))
+    if not wanted:
+        raise UserError(f"{LOCK_OF_RESULTS} does not say which code made the results of {names}")
     for revision in revisions(root, MOST_REVISIONS):
-        files = tree_at(root, revision)
-        ledger = parse_ledger(files.get(LEDGER, b"").decode(), f"{revision}:{LEDGER}")
         try:
-            if all(identity_of(stage, files, ledger) == own for stage, own in wanted):
-                return revision
-        except KeyError:  # before the stage was there
+            found = identities_at(root, revision, wanted)
+        except UserError:  # what is broken there made no results
             continue
-    names = ", ".join(sorted({stage for stage, _ in wanted}))
+        if all(found.get(stage) in own for stage, own in wanted.items()):
+            return revision
     raise UserError(
         f"no revision of the last {MOST_REVISIONS} holds the code that made the results of "
         f"{names}; name one with --base"
     )
+
+
+def identities_at(root: str | Path, revision: str, stages: Iterable[str]) -> dict[str, str]:
+    """Identify the code of stages as it stood at a revision.
+
+    Args:
+        root: Somewhere in the repository.
+        revision: Any name of a commit.
+        stages: Names of stages.
+
+    Returns:
+        Identity by stage, by the ledger of that revision; without stages that were not there.
+
+    Raises:
+        UserError: If there is no such revision, or its code or ledger is broken.
+    """
+    files = tree_at(root, revision)
+    text = files.get(LEDGER, b"").decode(errors="replace")
+    ledger = parse_ledger(text, f"{revision}:{LEDGER}")
+    known = stage_modules(files)
+    return {stage: identity_of(stage, files, ledger) for stage in stages if stage in known}

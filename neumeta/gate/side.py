@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +19,7 @@ from neumeta.core.files import write_json
 from neumeta.core.identity import closure_of, read_tree, stage_modules
 from neumeta.gate.memory import Memory, digest_of_files, run_key
 from neumeta.gate.results import Result
+from neumeta.gate.worker import HEAVY
 
 WORKER = Path(__file__).with_name("worker.py")
 # What differs between two runs of the same code.
@@ -26,7 +29,14 @@ TIMES = ("seconds", "seconds_each", "seconds_shared", "revision")
 class Side:
     """Runs the stages of one tree."""
 
-    def __init__(self, root: Path, folder: Path, inputs: Path, memory: Memory) -> None:
+    def __init__(
+        self,
+        root: Path,
+        folder: Path,
+        inputs: Path,
+        memory: Memory,
+        packages: Sequence[str] = HEAVY,
+    ) -> None:
         """Name the places; nothing is started yet.
 
         Args:
@@ -34,8 +44,10 @@ class Side:
             folder: Where its stages run; holds params.yaml.
             inputs: Holds `data` and `checkpoints` of the twins.
             memory: What was run before.
+            packages: What is imported once for all runs.
         """
         self.root, self.folder, self.inputs, self.memory = root, folder, inputs, memory
+        self._packages = packages
         self._given = digest_of_files(inputs, (p for p in inputs.rglob("*") if p.is_file()))
         files = read_tree(root)
         self._codes = {stage: closure_of(stage, files).digest() for stage in stage_modules(files)}
@@ -54,13 +66,18 @@ class Side:
             "NEUMETA_CHECKPOINT_ROOT": str(self.inputs / "checkpoints"),
         }
         self._worker = subprocess.Popen(
-            [sys.executable, str(WORKER), str(self.root)],
+            [sys.executable, str(WORKER), str(self.root), *self._packages],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
             text=True,
+            start_new_session=True,
         )
-        self._answer()
+        try:
+            self._answer()
+        except UserError:
+            self._end(at_once=True)
+            raise
         return self
 
     def __exit__(
@@ -69,11 +86,16 @@ class Side:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._worker is not None and self._worker.stdin is not None
-        self._worker.stdin.close()
-        if error is not None:
-            self._worker.terminate()
-        self._worker.wait()
+        self._end(at_once=error is not None)
+
+    def _end(self, at_once: bool) -> None:
+        assert self._worker is not None
+        if at_once:
+            with suppress(ProcessLookupError):
+                os.killpg(self._worker.pid, signal.SIGTERM)  # with the stage that it runs
+        # Closes its input, which ends it, and waits; what it could not read any more is lost.
+        with suppress(BrokenPipeError), self._worker:
+            pass
 
     def run(self, result: Result, watch: bool) -> str | None:
         """Run a stage again in this side's folder.

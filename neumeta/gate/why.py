@@ -81,3 +81,5 @@ def _changed(path: str, old: bytes, new: bytes) -> Iterator[str]:
             yield f"{path}: {name} is new"
         elif before[name] != after[name]:
             yield f"{path}: {name} changed"
+    if before == after:
+        yield f"{path}: its parts stand in another order"

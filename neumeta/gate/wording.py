@@ -20,14 +20,17 @@ def told(outcome: Outcome | None) -> Iterator[str]:
     if outcome is None:
         yield "nothing to accept: all committed results are by the code as it is"
         return
-    runs = sum(verdict.runs + len(verdict.faults) for verdict in outcome.verdicts)
-    yield f"compared with {outcome.base}: {runs} runs of twins in {outcome.seconds:.0f} s"
+    yield f"compared with {outcome.base} by twins, in {outcome.seconds:.0f} s"
     for verdict in outcome.verdicts:
         if verdict.faults:
-            yield f"  differs   {verdict.stage}: {len(verdict.faults)} of its runs"
+            yield f"  refused   {verdict.stage}: {verdict.runs} runs agree, but"
             yield from (f"              {fault}" for fault in verdict.faults[:MOST_FAULTS])
+            if len(verdict.faults) > MOST_FAULTS:
+                yield f"              and {len(verdict.faults) - MOST_FAULTS} more"
         elif verdict.runs:
             yield f"  accepted  {verdict.stage}: {verdict.runs} runs agree"
+            if verdict.others:
+                yield f"              but {verdict.others} results are by yet other code, and stale"
         else:
             yield f"  untested  {verdict.stage}: no twin ran it"
     unrun = outcome.unrun

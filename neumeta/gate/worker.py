@@ -1,9 +1,9 @@
 """Runs stages of one tree, each in a process of its own that starts in no time.
 
 A script, started by its path: it must not import this project before it knows which tree's. Heavy
-packages are imported once, here; every stage then runs in a fork. Tasks come as lines of JSON with
-the keys `module`, `arguments`, `folder`, `coverage` (a file, or null) and `log`; each is answered
-by a line with `status`.
+packages, which are named on its command line, are imported once; every stage then runs in a fork.
+Tasks come as lines of JSON with the keys `module`, `arguments`, `folder`, `coverage` (a file, or
+null) and `log`; each is answered by a line with `status`.
 """
 
 import importlib
@@ -35,14 +35,15 @@ HEAVY = (
 SILENCED = ("check_alive",)
 
 
-def main(root: str) -> None:
+def main(root: str, *packages: str) -> None:
     """Answer tasks until the input ends.
 
     Args:
         root: The tree whose code runs.
+        *packages: What is imported before the first task.
     """
     sys.path[:] = [root, *(path for path in sys.path if path and path != os.path.dirname(__file__))]
-    for name in HEAVY:
+    for name in packages:
         try:
             importlib.import_module(name)
         except ImportError:  # the stage that needs it will say so
@@ -53,6 +54,7 @@ def main(root: str) -> None:
         task = json.loads(line)
         child = os.fork()
         if child == 0:
+            answers.close()  # else nobody would see that this process ended
             os._exit(_run(task, root))
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
@@ -79,7 +81,7 @@ def _run(task: dict[str, Any], root: str) -> int:
             if getattr(module, "__name__", "").startswith("neumeta"):
                 for name in SILENCED:
                     if hasattr(module, name):
-                        setattr(module, name, lambda *_: None)
+                        setattr(module, name, lambda *_, **__: None)
         return int(main_of(task["arguments"]))
     except BaseException:
         traceback.print_exc()
@@ -93,4 +95,4 @@ def _run(task: dict[str, Any], root: str) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_text
+from neumeta.core.jobs import JobStore
 
 RESULT_COLUMNS = ("method", "width", "seen", "seed", "accuracy", "loss", "params", "macs")
 
@@ -35,6 +37,24 @@ class ResultRow:
     loss: float
     params: int
     macs: int
+
+
+def row_store(root: str | Path, shared: Any) -> JobStore[tuple[ResultRow, ...]]:
+    """Make the store of jobs that give rows of the table.
+
+    Args:
+        root: See `JobStore`.
+        shared: Likewise.
+
+    Returns:
+        The store; numbers come back as they were, to the last bit, NaN too.
+    """
+    return JobStore(
+        root,
+        shared,
+        encode=lambda rows: [asdict(row) for row in rows],
+        decode=lambda content: tuple(ResultRow(**row) for row in content),
+    )
 
 
 def to_frame(rows: Iterable[ResultRow]) -> pd.DataFrame:

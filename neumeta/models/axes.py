@@ -30,8 +30,7 @@ class Point:
     Points compare by value; those of one family are ordered by their first axis, then the next.
     A family makes them, see `Family.at`, so that names and ranges are checked.
 
-    Example: `family.at(width=32)` reads `width 32` in messages, has `["width"] == 32`, and calls
-    files `width-32`.
+    Example: `family.at(width=32)` reads `width 32` in messages, and its `["width"]` is 32.
 
     Attributes:
         coordinates: Pairs of axis and value, by name of the axis.
@@ -56,15 +55,6 @@ class Point:
 
     def __str__(self) -> str:
         return ", ".join(f"{axis} {value}" for axis, value in self.coordinates)
-
-    @property
-    def slug(self) -> str:
-        """Name for files.
-
-        Returns:
-            For example `width-32`.
-        """
-        return "-".join(f"{axis}-{value}" for axis, value in self.coordinates)
 
     def values(self) -> dict[str, int]:
         """Take the point apart.

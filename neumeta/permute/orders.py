@@ -10,6 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from neumeta.core.errors import UserError
+from neumeta.core.progress import progress
 from neumeta.models.groups import Group
 from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.bound import path_bound
@@ -102,7 +103,7 @@ def find_orders(
     current = tensors
     inner = [group for group in groups if group.level == "channel"]
     outer = [group for group in groups if group.level == "block"]
-    for group in (*inner, *outer):
+    for group in progress((*inner, *outer), "orders", "group", name=lambda g: g.name):
         if outer and group is outer[0]:
             current = Arrangement.of_orders(inner, orders, tensors).apply(tensors)
         distances = group_distances(current, group, normalise=normalise, silent=silent)

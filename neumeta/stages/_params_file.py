@@ -1,47 +1,64 @@
 """The whole parameter file: checked at once, and its list of what `dvc repro` runs edited."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from neumeta.core.errors import UserError
-from neumeta.core.fields import NAME_PATTERN, Section, as_tuple
+from neumeta.core.fields import NAME_PATTERN, Section
 from neumeta.core.files import atomic_write_text
+from neumeta.core.kinds import Kind
 from neumeta.core.reading import PARAMS_FILE, parse, read_yaml
 from neumeta.data.params import DataParams
-from neumeta.methods.metamorphosis.params.experiment import Experiment
-from neumeta.methods.metamorphosis.params.study import OrdersParams, StudyParams, study_params
-from neumeta.stages._selection import Selection, selection, write_selection
+from neumeta.stages._methods import METHODS, NETWORK
+from neumeta.stages._selection import Selection, write_selection
 from neumeta.training.params import NetworkSection
 
-_FIXED = ("run", "data", "orders")
+KINDS = tuple(kind for method in METHODS.values() for kind in method.kinds)
+SHARED = {name: model for method in METHODS.values() for name, model in method.shared.items()}
+RESERVED_NAMES = frozenset({"run", "data", *SHARED, "summary", "index"})
 _LIST = re.compile(r"^run:[^\n]*\n(?:(?:[ \t]+|- )[^\n]*\n)*", re.MULTILINE)
-RESERVED_NAMES = frozenset({*_FIXED, "summary", "index"})
 
 
-class Params(Section):
-    """The whole file."""
+@dataclass(frozen=True)
+class Params:
+    """The whole file, checked.
 
-    run: tuple[str, ...] = Field(description="experiments and studies that `dvc repro` runs")
-    data: dict[str, DataParams]
-    orders: OrdersParams
-    defined: dict[str, Experiment] = Field(description="every experiment section of the file")
-    networks: dict[str, NetworkSection] = Field(description="every section without INRs")
-    defined_studies: dict[str, StudyParams] = Field(description="every study of the file")
+    Attributes:
+        run: Experiments and studies that `dvc repro` runs.
+        data: Every dataset.
+        sections: Every section of a method, and every network without one.
+        kinds: What each of these is.
+    """
+
+    run: tuple[str, ...]
+    data: Mapping[str, DataParams]
+    sections: Mapping[str, Section]
+    kinds: Mapping[str, Kind]
+
+    def of(self, kind: str) -> dict[str, Any]:
+        """List the sections of one kind.
+
+        Args:
+            kind: Its name, such as `experiment`.
+
+        Returns:
+            Sections by name.
+        """
+        return {name: s for name, s in self.sections.items() if self.kinds[name].name == kind}
 
     def runnable(self) -> tuple[str, ...]:
         """List what `neumeta use` takes.
 
         Returns:
-            Names of experiments and studies.
+            Names of sections that bring stages.
         """
-        return (*self.defined, *self.defined_studies)
+        return tuple(name for name, kind in self.kinds.items() if kind.loops is not None)
 
     def selected(self, names: Sequence[str] | None = None) -> Selection:
-        """Find what follows from a choice of experiments and studies.
+        """Find what follows from a choice of what runs.
 
         Args:
             names: Of `runnable`; None for those of the file.
@@ -49,8 +66,15 @@ class Params(Section):
         Returns:
             What dvc.yaml loops over.
         """
-        known = {**self.networks, **self.defined}
-        return selection(self.run if names is None else names, known, self.defined_studies)
+        chosen = self.run if names is None else names
+        loops: dict[str, dict[str, Any]] = {loop: {} for kind in KINDS for loop in kind.looped}
+        for name in chosen:
+            make = self.kinds[name].loops
+            assert make is not None, f"{name} is not runnable"
+            for loop, entries in make(name, self.sections[name], self.sections).items():
+                loops[loop] |= entries
+        datasets = tuple(sorted(set(loops["networks"].values())))
+        return Selection(run=tuple(chosen), datasets=datasets, loops=loops)
 
 
 def load_params(path: str | Path = PARAMS_FILE) -> Params:
@@ -66,102 +90,75 @@ def load_params(path: str | Path = PARAMS_FILE) -> Params:
         UserError: Naming file, section, key and what is allowed, on the first fault.
     """
     raw = read_yaml(path)
-    if missing := [key for key in _FIXED if key not in raw]:
+    if missing := [key for key in ("run", "data", *SHARED) if key not in raw]:
         raise UserError(f"{path}: section {missing[0]!r} is missing")
     if not isinstance(raw["data"], dict):
         raise UserError(f"{path}: data: must be a mapping of names")
-    sections: dict[type[Section], dict[str, Any]] = {
-        Experiment: {},
-        NetworkSection: {},
-        StudyParams: {},
-    }
-    for name, section in raw.items():
-        if name not in _FIXED:
-            kind = _kind(section)
-            sections[kind][name] = parse(kind, section, path, name)
+    if not isinstance(raw["run"], list) or not all(isinstance(n, str) for n in raw["run"]):
+        raise UserError(f"{path}: run: must be a list of names, as run: [digits-lenet]")
+    own = {name: s for name, s in raw.items() if name not in {"run", "data", *SHARED}}
+    kinds = {name: kind_of(section) for name, section in own.items()}
+    sections = {name: parse(kinds[name].model, s, path, name) for name, s in own.items()}
     data = {name: parse(DataParams, s, path, f"data.{name}") for name, s in raw["data"].items()}
-    content = {
-        "run": as_tuple(raw["run"]),
-        "data": data,
-        "orders": parse(OrdersParams, raw["orders"], path, "orders"),
-        "defined": sections[Experiment],
-        "networks": sections[NetworkSection],
-        "defined_studies": sections[StudyParams],
-    }
-    params = parse(Params, content, path, "")
-    _check_names(params, path)
-    _check_studies(params, path)
+    for name, model in SHARED.items():
+        parse(model, raw[name], path, name)
+    params = Params(tuple(raw["run"]), data, sections, kinds)
+    try:
+        _check_names(params)
+        for name, section in sections.items():
+            kinds[name].check(name, section, sections)
+        for name in params.run:
+            _check_runnable(name, params)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     return params
 
 
-def _kind(section: Any) -> type[Section]:
-    """Tell by its keys what a section describes; an experiment where they do not say."""
+def kind_of(section: Any) -> Kind:
+    """Tell by its keys what a section describes.
+
+    Args:
+        section: What the file holds.
+
+    Returns:
+        The first kind that has a mark there; a network where there is none but its own keys; else
+        the first of all, whose schema then says what is missing.
+    """
     keys = set(section) if isinstance(section, dict) else set()
-    if keys & set(StudyParams.model_fields) - {"report"} and "family" not in keys:
-        return StudyParams
-    if keys and keys <= set(NetworkSection.model_fields):
-        return NetworkSection
-    return Experiment
+    if keys and keys <= NETWORK.marks:
+        return NETWORK
+    return next((kind for kind in KINDS if keys & kind.marks), KINDS[0])
 
 
-def _check_names(params: Params, path: str | Path) -> None:
-    sections = {**params.defined, **params.networks}
-    for name in (*sections, *params.defined_studies, *params.data):
+def _check_names(params: Params) -> None:
+    for name in (*params.sections, *params.data):
         if name in RESERVED_NAMES:
-            raise UserError(f"{path}: {name!r} is reserved; choose another name")
-    for name in (*sections, *params.defined_studies):
+            raise UserError(f"{name!r} is reserved; choose another name")
+    for name in params.sections:
         if not re.match(NAME_PATTERN, name):
-            raise UserError(f"{path}: experiment {name!r}: use lower-case letters, digits and '-'")
-    for name, section in sections.items():
-        if section.dataset not in params.data:
+            raise UserError(f"experiment {name!r}: use lower-case letters, digits and '-'")
+    for name, section in params.sections.items():
+        if isinstance(section, NetworkSection) and section.dataset not in params.data:
             allowed = ", ".join(params.data)
             raise UserError(
-                f"{path}: {name}.dataset: no section data.{section.dataset}; allowed: {allowed}"
+                f"{name}.dataset: no section data.{section.dataset}; allowed: {allowed}"
             )
-    for name in params.run:
-        _check_runnable(name, params, path)
 
 
-def _check_studies(params: Params, path: str | Path) -> None:
-    known = {**params.defined, **params.networks}
-    for name, study in params.defined_studies.items():
-        for network in study.networks:
-            if network not in known:
-                allowed = ", ".join(known)
-                raise UserError(
-                    f"{path}: {name}.networks: {network!r} is not defined; allowed: {allowed}"
-                )
-        inr = study.study
-        if inr.experiment not in params.defined:
-            allowed = ", ".join(params.defined)
-            raise UserError(
-                f"{path}: {name}.study.experiment: {inr.experiment!r} is not defined; "
-                f"allowed: {allowed}"
-            )
-        if inr.experiment not in study.networks:
-            raise UserError(f"{path}: {name}.networks: add {inr.experiment!r}, as in its study")
-        experiment = params.defined[inr.experiment]
-        try:
-            changed = study_params(experiment.train, inr)
-        except UserError as error:
-            raise UserError(f"{path}: {name}.study: {error}") from error
-        low, high = experiment.family.min_width, experiment.family.max_width
-        for width in (*inr.widths, *changed.widths.values(), *changed.probe_widths):
-            if not low <= width <= high:
-                raise UserError(
-                    f"{path}: {name}.study: width {width} is outside the family's {low}..{high}"
-                )
+def _check_runnable(name: str, params: Params) -> None:
+    if name in params.runnable():
+        return
+    why = "is not defined"
+    if name in params.sections:
+        users = [
+            key for key in params.runnable() if name in params.selected([key]).loops["networks"]
+        ]
+        why = f"has no stages of its own; choose {' or '.join(users) or 'what reads it'}"
+    allowed = ", ".join(params.runnable())
+    raise UserError(f"run: {name!r} {why}; allowed are {allowed}")
 
 
-def _check_runnable(name: str, params: Params, path: str | Path) -> None:
-    if name not in params.runnable():
-        allowed = ", ".join(params.runnable())
-        users = [key for key, s in params.defined_studies.items() if name in s.networks]
-        why = f"has no INR; choose its study, {users[0]}" if users else "is not defined"
-        raise UserError(f"{path}: experiment or study {name!r} {why}; allowed are {allowed}")
-
-
-def select_experiments(names: Sequence[str], path: str | Path = PARAMS_FILE) -> None:
+def select(names: Sequence[str], path: str | Path = PARAMS_FILE) -> None:
     """Set the list of what runs, and what follows from it; all other text stays as it is.
 
     Args:
@@ -174,7 +171,10 @@ def select_experiments(names: Sequence[str], path: str | Path = PARAMS_FILE) -> 
     params = load_params(path)
     chosen = list(dict.fromkeys(names))
     for name in chosen:
-        _check_runnable(name, params, path)
+        try:
+            _check_runnable(name, params)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
     text = _LIST.sub(f"run: [{', '.join(chosen)}]\n", Path(path).read_text(encoding="utf-8"), 1)
     expected = {**read_yaml(path), "run": chosen}
     draft = Path(path).with_name(f".{Path(path).name}.draft")

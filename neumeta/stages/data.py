@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with recorded("data", args.record):
             write_dataset(args.out, load_dataset(args.dataset, params))
 
-    return staged("data", body)
+    return staged("data", body, args.dataset)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_checkpoint(args.out, weights, header)
             write_table(args.history, CURVE_COLUMNS, map(asdict, curve))
 
-    return staged("fetch", body)
+    return staged("fetch", body, args.experiment)
 
 
 if __name__ == "__main__":

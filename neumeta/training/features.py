@@ -97,7 +97,9 @@ def outputs_on(
     with torch.no_grad(), products_in(precision):
         parts = [
             apply_part(network, weights, inputs, bank.part).float()
-            for inputs in bank.inputs.flatten(0, 1).split(TEACHER_BATCH)
+            for inputs in progress(
+                bank.inputs.flatten(0, 1).split(TEACHER_BATCH), "answers of the teacher"
+            )
         ]
     return torch.cat(parts)
 
@@ -143,7 +145,7 @@ def features(
                 batch.to(dtype).contiguous(memory_format=torch.channels_last),
                 "trunk",
             ).contiguous()
-            for batch in inputs.split(TRUNK_BATCH)
+            for batch in progress(inputs.split(TRUNK_BATCH), "features")
         ]
         joined = torch.cat(parts)
     return joined.clone()  # an ordinary tensor again
@@ -191,7 +193,7 @@ def training_bank(
     views = []
     for _ in progress(range(augmentation.views), "features of the training set", "view"):
         parts = []
-        for batch in images.split(TRUNK_BATCH):
+        for batch in progress(images.split(TRUNK_BATCH), ""):
             seen = crop_and_flip(
                 batch, pad=augmentation.pad, flip=augmentation.flip, generator=generator
             )

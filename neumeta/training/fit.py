@@ -78,7 +78,7 @@ def descend(
     for epoch in progress(range(1, -(-total // per_epoch) + 1), label, unit="epoch"):
         summed, seen = 0.0, 0
         order = torch.randperm(len(train), generator=generator).split(recipe.batch_size)
-        for index in order[: total - step]:
+        for index in progress(order[: total - step], ""):
             for group in optimiser.param_groups:
                 group["lr"] = rate_at(step, total, recipe.lr, recipe.schedule)
             rows = train.rows(index, generator)

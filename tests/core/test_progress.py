@@ -1,10 +1,30 @@
+import io
 import logging
 import sys
+import time
 
 import pytest
 
 from neumeta.core import progress as module
-from neumeta.core.progress import progress, progress_line
+from neumeta.core.progress import LINE_EVERY_SECONDS, Reporter, progress, progress_line, working
+
+
+class Clock:
+    """Time that passes on request, seconds."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "_reporter", Reporter(clock))
+    caplog.set_level(logging.INFO, logger="neumeta")
+    return clock
 
 
 def test_line_tells_speed_and_time_left() -> None:
@@ -14,19 +34,88 @@ def test_line_tells_speed_and_time_left() -> None:
     assert progress_line("fit", "epoch", 1, 4, 1 / 70) == (
         "fit: 1/4 epochs, 70.0 s/epoch, 3:30 left"
     )
+    assert progress_line("", "INR", 0, 3, 0.0) == "0/3 INRs, time left not known yet"
 
 
-def test_a_line_a_minute_without_a_terminal(
+def test_a_line_each_half_minute_without_a_terminal(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, item in enumerate(progress(range(6), "x", done=4)):
+        assert item == number
+        clock.now += 20
+    assert caplog.messages == [
+        "x: 6/10 steps, 20.0 s/step, 1:20 left",
+        "x: 8/10 steps, 20.0 s/step, 0:40 left",
+        "x: 10/10 steps, 20.0 s/step, 0:00 left",
+    ]
+
+
+def test_inner_loops_are_told_with_the_share_of_the_stage(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two networks of 100 s each, of four epochs of 25 steps: no silence beyond half a minute."""
+    module._reporter.begin("baselines digits")
+    told: list[float] = []
+    for _ in progress(range(2), "", "network", done=1, name=lambda n: f"number {n}"):
+        for _ in progress(range(4), "individual h=3", "epoch"):
+            for _ in progress(range(25), ""):
+                clock.now += 1
+                seen = len(told)
+                told += [clock.now] * (len(caplog.messages) - seen)
+    assert max(b - a for a, b in zip([1000.0, *told], told, strict=False)) <= 31
+    assert caplog.messages == [
+        f"baselines digits: {line}"
+        for line in (
+            "1/3 networks, 100.0 s/network, 2:50 left (individual h=3: 1/4 epochs, 5/25 steps)",
+            "1/3 networks, 100.0 s/network, 2:20 left (individual h=3: 2/4 epochs, 10/25 steps)",
+            "1/3 networks, 100.0 s/network, 1:50 left (individual h=3: 3/4 epochs, 15/25 steps)",
+            "2/3 networks, 100.0 s/network, 1:20 left (individual h=3: 0/4 epochs, 20/25 steps)",
+            "2/3 networks, 100.0 s/network, 0:50 left (individual h=3: 1/4 epochs, 25/25 steps)",
+            "2/3 networks, 100.0 s/network, 0:20 left (individual h=3: 3/4 epochs, 5/25 steps)",
+        )
+    ]
+
+
+def test_speed_is_that_of_late(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """After fast steps come slow ones: the time left soon follows."""
+    for step in progress(range(400), "x"):
+        clock.now += 0.01 if step < 200 else 2.0
+    assert "x: 290/400 steps, 2.0 s/step, 3:40 left" in caplog.messages
+
+
+def test_a_loop_that_breaks_off_leaves_nothing(clock: Clock) -> None:
+    def broken() -> None:
+        for _ in progress(range(3), "outer"):
+            for _ in progress(range(3), "inner"):
+                raise ValueError
+
+    with pytest.raises(ValueError):
+        broken()
+    assert module._reporter.loops == []
+
+
+def test_a_step_that_takes_long_is_not_silent(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = iter(float(second) for second in range(0, 10_000, 25))
-    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
-    with caplog.at_level(logging.INFO, logger="neumeta"):
-        assert list(progress(range(6), "x", done=4)) == list(range(6))
-    assert caplog.messages == [
-        "x: 7/10 steps, 25.0 s/step, 1:15 left",
-        "x: 10/10 steps, 25.0 s/step, 0:00 left",
-    ]
+    """Lines come from a thread while the work says nothing; here every 50 ms."""
+    assert LINE_EVERY_SECONDS <= 30
+    monkeypatch.setattr(module, "LINE_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())  # no terminal
+    caplog.set_level(logging.INFO, logger="neumeta")
+    with working("permute digits"):
+        time.sleep(0.3)
+        for _ in progress(range(2), "orders", "group", name=lambda n: f"group {n}"):
+            time.sleep(0.3)
+    lines = len(caplog.messages)
+    assert caplog.messages[0] == "permute digits: 0:00 so far"
+    assert "permute digits: orders: 0/2 groups, time left not known yet (group 0)" in (
+        caplog.messages
+    )
+    second = [line for line in caplog.messages if "orders: 1/2 groups" in line]
+    assert second and all(line.endswith(" left (group 1)") for line in second)
+    assert lines >= 9  # of 18 in 0.9 s: a busy machine may be late
+    time.sleep(0.2)
+    assert len(caplog.messages) == lines  # the work is over
 
 
 def test_a_bar_on_a_terminal(

@@ -31,6 +31,33 @@ def test_stages_carry_what_dvc_yaml_says(toy: Path) -> None:
     assert changes == dict.fromkeys(STAGES, "no entry in dvc.lock")
 
 
+@pytest.mark.parametrize(
+    ("meta", "takes"),
+    [("{shards: true}", True), ("{shards: false}", False), ("{owner: me}", False), ("text", False)],
+)
+def test_a_stage_says_in_meta_that_it_takes_shards(meta: str, takes: bool, toy: Path) -> None:
+    edit(
+        toy,
+        "cmd: python stage.py train",
+        f"meta: {meta}\n      cmd: python stage.py train",
+        "dvc.yaml",
+    )
+    found = {stage.name: stage.shards for stage in read_graph(toy)[0]}
+    trains = {"train@alpha", "train@beta"}
+    assert found == {name: takes and name in trains for name in STAGES}
+
+
+def test_shards_must_be_yes_or_no(toy: Path) -> None:
+    edit(
+        toy,
+        "cmd: python stage.py index",
+        "meta: {shards: 4}\n    cmd: python stage.py index",
+        "dvc.yaml",
+    )
+    with pytest.raises(FlowError, match=r"index: meta: shards is 4; must be true or false"):
+        read_graph(toy)
+
+
 def test_reading_changes_nothing(toy: Path) -> None:
     before = sorted(p.name for p in toy.iterdir())
     read_plan(toy)

@@ -1,4 +1,4 @@
-"""How a sweep is divided: commands, threads, and what is refused."""
+"""How a stage is divided: commands, threads, and what is refused."""
 
 import socket
 from pathlib import Path
@@ -12,7 +12,7 @@ from flows.sharding import Sharding, Worker, shard_commands, threads_of, with_th
 from flows.stage_task import StageError
 from flows.width_report import main, shards_before
 
-SWEEP = Stage("sweep@alpha", "python -m stage --out 'a b.csv'")
+SWEEP = Stage("sweep@alpha", "python -m stage --out 'a b.csv'", shards=True)
 
 
 def test_a_shard_is_the_command_of_the_stage_with_one_flag() -> None:
@@ -49,27 +49,29 @@ def test_the_cores_of_a_machine_are_divided_among_its_shards(
     assert threads_of(workers, shards) == expected
 
 
-def test_sweeps_alone_are_divided_and_only_on_request() -> None:
+def test_what_takes_shards_is_divided_and_only_on_request() -> None:
     assert Sharding(2).concerns(SWEEP)
     assert not Sharding(1).concerns(SWEEP)
     assert not Sharding(2).concerns(Stage("train@alpha"))
+    assert not Sharding(2).concerns(Stage("sweep@alpha"))  # its name says nothing
+    assert Sharding(2).concerns(Stage("train@alpha", shards=True))
 
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--sweep-workers", "0"], "sweep_workers 0: must be 1 or more"),
+        (["--workers", "0"], "workers 0: must be 1 or more"),
         (
-            ["--sweep-scheduler", "tcp://127.0.0.1:1"],
-            "sweep_scheduler: needs sweep_workers of 2 or more",
+            ["--scheduler", "tcp://127.0.0.1:1"],
+            "scheduler: needs workers of 2 or more",
         ),
         (
-            ["--sweep-workers", "2", "--sweep-scheduler", "here"],
-            "sweep_scheduler 'here': must be an address such as tcp://10.0.0.5:8786",
+            ["--workers", "2", "--scheduler", "here"],
+            "scheduler 'here': must be an address such as tcp://10.0.0.5:8786",
         ),
         (
-            ["--sweep-workers", "2", "--sweep-scheduler", "tcp://127.0.0.1:99999"],
-            "sweep_scheduler tcp://127.0.0.1:99999: no scheduler answers (",
+            ["--workers", "2", "--scheduler", "tcp://127.0.0.1:99999"],
+            "scheduler tcp://127.0.0.1:99999: no scheduler answers (",
         ),
     ],
 )
@@ -90,7 +92,7 @@ def test_a_scheduler_must_answer() -> None:
     Sharding(2).check_scheduler()  # workers of our own need none
 
 
-def test_shards_are_measured_only_for_a_sweep_that_will_run(
+def test_shards_are_run_only_for_a_stage_that_will_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[Stage] = []
@@ -100,7 +102,7 @@ def test_shards_are_measured_only_for_a_sweep_that_will_run(
         raise StageError(stage.name, "failed", "no such width")
 
     changes: dict[str, str] = {}
-    monkeypatch.setattr(width_report, "measure_shards", measure)
+    monkeypatch.setattr(width_report, "run_shards", measure)
     monkeypatch.setattr(width_report, "read_graph", lambda root: ([SWEEP], changes))
     two = Sharding(2)
     assert shards_before(SWEEP, tmp_path, False, two) == ""

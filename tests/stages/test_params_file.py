@@ -9,7 +9,7 @@ from neumeta.core.reading import load_section, read_yaml
 from neumeta.methods.metamorphosis.params.experiment import Experiment
 from neumeta.methods.metamorphosis.params.study import StudyParams
 from neumeta.methods.metamorphosis.params.train import TrainParams
-from neumeta.stages._params_file import load_params, select_experiments
+from neumeta.stages._params_file import load_params, select
 from neumeta.stages._selection import check_selection
 from tests.toy import COARSE, RECIPE, ROOT, coarse_train, toy_params, write_toy_params
 
@@ -17,13 +17,13 @@ from tests.toy import COARSE, RECIPE, ROOT, coarse_train, toy_params, write_toy_
 def test_the_real_file_is_valid_and_its_default_is_digits_alone() -> None:
     params = load_params(ROOT / "params.yaml")
     assert params.run == ("digits-lenet",)
-    assert {"digits-lenet", "mnist-lenet"} <= set(params.defined)
+    assert {"digits-lenet", "mnist-lenet"} <= set(params.of("experiment"))
     kinds = {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100"}
     assert kinds <= set(params.data)
 
 
 def test_specified_widths_of_the_two_experiments() -> None:
-    defined = load_params(ROOT / "params.yaml").defined
+    defined = load_params(ROOT / "params.yaml").of("experiment")
     digits, mnist = defined["digits-lenet"], defined["mnist-lenet"]
     assert digits.train.widths.values() == tuple(range(8, 25))
     assert digits.sweep.widths.values() == tuple(range(4, 25))
@@ -105,7 +105,7 @@ FAULTS = [
     ("data.digits.test_fraction", 0.0, ["data.digits", "test_fraction must be above 0"]),
     ("data.mnist.name", DELETED, ["data.mnist", "name goes with source torchvision"]),
     ("run", ["nope"], ["'nope' is not defined", "digits-lenet"]),
-    ("run", "digits-lenet", ["run", "valid tuple"]),
+    ("run", "digits-lenet", ["run", "must be a list of names"]),
     ("Typo", {}, ["Typo.dataset", "is missing"]),
     ("orders.seeds", [0, 0], ["orders.seeds", "0 is there twice"]),
     (
@@ -183,10 +183,10 @@ def test_what_follows_from_a_study(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     original = (ROOT / "params.yaml").read_text(encoding="utf-8")
     path.write_text(original, encoding="utf-8")
-    select_experiments(["permutation-study"], path)
+    select(["permutation-study"], path)
     params = load_params(path)
     check_selection(path, params.selected())
-    study = params.defined_studies["permutation-study"]
+    study = params.of("study")["permutation-study"]
     loops = read_yaml(tmp_path / "data/selected.json")["selected"]
     assert loops["run"] == ["permutation-study"] and loops["experiments"] == {}
     assert tuple(loops["orders"]) == study.networks
@@ -194,13 +194,13 @@ def test_what_follows_from_a_study(tmp_path: Path) -> None:
     assert loops["datasets"] == ["cifar10-folder", "digits", "mnist"]
     inputs = {"dataset": "cifar10-folder", "experiment": "cifar10-resnet20"}
     assert loops["studies"] == {"permutation-study": inputs}
-    select_experiments(["digits-lenet", "permutation-study"], path)
+    select(["digits-lenet", "permutation-study"], path)
     both = load_params(path).selected()
-    assert set(both.networks) == {"digits-lenet", *study.networks}
-    assert set(both.orders) == set(study.networks)
-    with pytest.raises(UserError, match="'cifar10-lenet' has no INR; choose its study, permut"):
-        select_experiments(["cifar10-lenet"], path)
-    select_experiments(["digits-lenet"], path)
+    assert set(both.loops["networks"]) == {"digits-lenet", *study.networks}
+    assert set(both.loops["orders"]) == set(study.networks)
+    with pytest.raises(UserError, match="'cifar10-lenet' has no stages of its own; choose permut"):
+        select(["cifar10-lenet"], path)
+    select(["digits-lenet"], path)
     assert path.read_text(encoding="utf-8") == original
 
 
@@ -208,17 +208,17 @@ def test_selecting_experiments_changes_one_list_and_no_comment(tmp_path: Path) -
     path = tmp_path / "params.yaml"
     original = (ROOT / "params.yaml").read_text(encoding="utf-8")
     path.write_text(original, encoding="utf-8")
-    select_experiments(["mnist-lenet", "digits-lenet"], path)
+    select(["mnist-lenet", "digits-lenet"], path)
     changed = path.read_text(encoding="utf-8")
     assert changed == original.replace("run: [digits-lenet]", "run: [mnist-lenet, digits-lenet]")
     loops = load_params(path).selected()
-    assert loops.experiments == {"mnist-lenet": "mnist", "digits-lenet": "digits"}
-    assert list(loops.experiments) == ["mnist-lenet", "digits-lenet"]
+    assert loops.loops["experiments"] == {"mnist-lenet": "mnist", "digits-lenet": "digits"}
+    assert list(loops.loops["experiments"]) == ["mnist-lenet", "digits-lenet"]
     assert loops.datasets == ("digits", "mnist")
-    select_experiments(["digits-lenet"], path)
+    select(["digits-lenet"], path)
     assert path.read_text(encoding="utf-8") == original
     with pytest.raises(UserError, match="'nope' is not defined"):
-        select_experiments(["digits-lenet", "nope"], path)
+        select(["digits-lenet", "nope"], path)
     assert path.read_text(encoding="utf-8") == original
 
 
@@ -228,7 +228,7 @@ def test_loops_of_another_list_are_refused(tmp_path: Path) -> None:
     params = load_params(path)
     with pytest.raises(UserError, match="is missing; run `neumeta use digits-lenet`"):
         check_selection(path, params.selected())
-    select_experiments(["mnist-lenet"], path)
+    select(["mnist-lenet"], path)
     with pytest.raises(UserError, match="any more; run `neumeta use digits-lenet`"):
         check_selection(path, params.selected())
 

@@ -46,6 +46,26 @@ def test_a_stage_leaves_the_unfinished_work_of_the_others_alone(stage: str, copy
     assert all(path.is_file() for path in kept)
 
 
+@pytest.mark.parametrize("stage", ["train", "sweep"])
+def test_what_was_kept_of_other_inputs_is_forgotten_at_once(stage: str, copy: Path) -> None:
+    stale = Path("data/.resume/digits-lenet", stage, "key", "job.state.safetensors")
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"")
+    assert run_stage(stage, ["--shard", "9/9"]) == 0  # has nothing to do
+    assert not stale.exists()
+
+
+@pytest.mark.parametrize("stage", ["train", "sweep", "baselines", "ablate", "study"])
+def test_a_wrong_shard_is_refused_before_any_work(
+    stage: str, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(copy)
+    assert run_stage(stage, ["--shard=3/2"]) == 1
+    expected = "--shard '3/2': must be I/N with I from 1 to N, for example 1/4"
+    assert capsys.readouterr().err == f"{stage}: error: {expected}\n"
+    assert contents(copy) == before
+
+
 def test_another_seed_gives_other_bytes(copy: Path) -> None:
     before = contents(copy)
     params = toy_params()

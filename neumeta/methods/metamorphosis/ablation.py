@@ -2,8 +2,8 @@
 
 import dataclasses
 import logging
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,11 +11,10 @@ from torch import Tensor
 
 from neumeta.core.errors import CollapseError, UserError
 from neumeta.core.fields import ScoredSplit
-from neumeta.core.progress import progress
+from neumeta.core.jobs import Job, JobStore, Shard
 from neumeta.data.dataset import Dataset, Split
 from neumeta.measure.controls import bypass_floor, check_alive, idle_weights
 from neumeta.measure.evaluate import evaluate
-from neumeta.methods.metamorphosis.ablation_parts import Part, Parts, Variant
 from neumeta.methods.metamorphosis.generator import count_inr_params
 from neumeta.methods.metamorphosis.inr_file import write_inr
 from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
@@ -23,6 +22,7 @@ from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
+from neumeta.methods.metamorphosis.variants import Line, Outcome, Variant
 from neumeta.models.family import Family
 from neumeta.tasks.registry import task_named
 from neumeta.training.features import feature_split, products_in, trunk_part
@@ -34,7 +34,7 @@ class Ablation:
     """Measures variants on one experiment's base network and data."""
 
     def __init__(self, family: Family, base: Mapping[str, Tensor], dataset: Dataset) -> None:
-        """Prepare nothing yet: where all parts are there, no data are needed.
+        """Prepare nothing yet: where everything was measured, no features are needed.
 
         Args:
             family: The family that morphs.
@@ -50,32 +50,72 @@ class Ablation:
         self._splits: dict[ScoredSplit, Split] = {}
         self._floors: dict[ScoredSplit, float] = {}
 
-    def measure(self, variants: Iterable[Variant], parts: Parts) -> None:
+    def measure(self, lines: Sequence[Line], store: JobStore[Outcome]) -> list[Outcome]:
         """Measure what is missing and keep it; equal trainings run once.
 
         Args:
-            variants: In any order, repeats allowed.
-            parts: Where finished parts are found and left.
-        """
-        missing = {parts.path(v): v for v in variants if parts.read(v) is None}
-        # Equal features and equal trainings one after the other: each is made once.
-        order = [(_bank(v.train), v.training()) for v in missing.values()]
-        banks, trainings = [bank for bank, _ in order], [training for _, training in order]
-        todo = sorted(
-            missing.values(),
-            key=lambda v: (banks.index(_bank(v.train)), trainings.index(v.training())),
-        )
-        for variant in progress(todo, "ablations", "row"):
-            start = time.perf_counter()
-            morph = self._trained(variant, parts)
-            with products_in(variant.precision):
-                part = self._score(variant, morph)
-            seconds = time.perf_counter() - start
-            parts.write(variant, dataclasses.replace(part, seconds=round(seconds, 2)))
+            lines: The rows of the tables.
+            store: Where finished variants are found and left.
 
-    def _trained(self, variant: Variant, parts: Parts) -> MorphableNetwork:
+        Returns:
+            One outcome per line.
+        """
+        jobs, order = self.jobs(lines, store), _by_features([line.variant for line in lines])
+        outcomes = dict(zip(order, store.run([jobs[k] for k in order], "row"), strict=True))
+        return [outcomes[place] for place in range(len(lines))]
+
+    def measure_shard(self, lines: Sequence[Line], store: JobStore[Outcome], shard: Shard) -> None:
+        """Measure one share of the trainings, with all rows of each, and leave it for `measure`.
+
+        Args:
+            lines: The rows of the tables.
+            store: Where finished variants are found and left.
+            shard: Which share.
+        """
+        jobs, order = self.jobs(lines, store), _by_features([line.variant for line in lines])
+        store.run([jobs[k] for k in order], "row", shard=shard)
+
+    def jobs(self, lines: Sequence[Line], store: JobStore[Outcome]) -> list[Job[Outcome]]:
+        """List the measurements.
+
+        Args:
+            lines: The rows of the tables.
+            store: Where INRs are kept.
+
+        Returns:
+            One per line; those of equal variants are equal.
+        """
+        return [
+            self.job(f"{line.table}, {line.row}, seed {line.variant.seed}", line.variant, store)
+            for line in lines
+        ]
+
+    def job(
+        self, name: str, variant: Variant, store: JobStore[Outcome], of: Any = None
+    ) -> Job[Outcome]:
+        """Plan the measurement of a variant.
+
+        Args:
+            name: For people.
+            variant: What is trained and scored.
+            store: Where its INR is kept, for other variants of the same training.
+            of: JSON-ready: what else it depends on, beside what all jobs share.
+
+        Returns:
+            The job.
+        """
+        training = [of, variant.training()]
+        inr = store.path(training, ".safetensors")
+
+        def run() -> Outcome:
+            morph = self._trained(variant, inr)
+            with products_in(variant.precision):
+                return self._score(variant, morph)
+
+        return Job(name, [of, variant.settings()], run, together=training)
+
+    def _trained(self, variant: Variant, path: Path) -> MorphableNetwork:
         """Train the INR unless it is there; a dead one is kept too."""
-        path = parts.inr_path(variant)
         if path.exists():
             try:
                 return load(path)
@@ -110,7 +150,7 @@ class Ablation:
         self._problem = new
         return new
 
-    def _score(self, variant: Variant, morph: MorphableNetwork) -> Part:
+    def _score(self, variant: Variant, morph: MorphableNetwork) -> Outcome:
         split = self._split(variant.split)
         task, part = task_named(self.dataset.task), trunk_part(self.family)
         curve, floor = {}, self._floor(variant.split)
@@ -132,7 +172,7 @@ class Ablation:
             check_alive(curve, floor, len(split), "ablate")
         except CollapseError:
             collapsed = True
-        return Part(tuple(curve.values()), count_inr_params(morph.inr), collapsed, 0.0)
+        return Outcome(tuple(curve.values()), count_inr_params(morph.inr), collapsed)
 
     def _split(self, name: ScoredSplit) -> Split:
         if name not in self._splits:
@@ -145,6 +185,27 @@ class Ablation:
             floor = bypass_floor(self.family, self.base, self._split(name), task, part)
             self._floors[name] = floor
         return self._floors[name]
+
+
+def inr_files(lines: Sequence[Line], store: JobStore[Outcome]) -> set[Path]:
+    """Where the INRs of an ablation lie.
+
+    Args:
+        lines: The rows of the tables.
+        store: Where they are kept.
+
+    Returns:
+        The files.
+    """
+    return {store.path([None, line.variant.training()], ".safetensors") for line in lines}
+
+
+def _by_features(variants: Sequence[Variant]) -> list[int]:
+    """Places of variants, those of equal features and of equal trainings one after the other."""
+    banks = [_bank(variant.train) for variant in variants]
+    trainings = [variant.training() for variant in variants]
+    places = range(len(variants))
+    return sorted(places, key=lambda k: (banks.index(banks[k]), trainings.index(trainings[k])))
 
 
 def _bank(params: TrainParams) -> dict[str, Any]:

@@ -84,18 +84,18 @@ class Trainer:
         Raises:
             CollapseError: If all probes score like the bypass floor in the second half.
         """
-        while True:
-            total = self._phase_params().steps
-            label = f"INR seed {self.seed}, {self.phase} phase"
-            for _ in progress(range(self.step, total), label, done=self.step):
-                self._advance(total)
-                if save is not None and self.step % self.problem.params.save_every == 0:
-                    save(self)
-            if self.phase == "task":
-                return self.average
-            self.phase, self.step = "task", 0
-            self.optimisers = self.new_optimisers()
-            self.average.load_state_dict(self.inr.state_dict())
+        params = self.problem.params
+        done = self.step + (params.warm_start.steps if self.phase == "task" else 0)
+        steps = range(done, params.warm_start.steps + params.task.steps)
+        for _ in progress(steps, f"INR seed {self.seed}", done=done):
+            if self.phase == "warm" and self.step == params.warm_start.steps:
+                self._begin_task()
+            self._advance(self._phase_params().steps)
+            if save is not None and self.step % params.save_every == 0:
+                save(self)
+        if self.phase == "warm":  # there are no steps of the task
+            self._begin_task()
+        return self.average
 
     def new_optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
         """Make optimisers without memory of earlier steps.
@@ -106,6 +106,11 @@ class Trainer:
         network = self.inr.network
         hidden = network.weights[:-1]  # the last one is the output layer
         return inr_optimisers(network.parameters(), hidden, self.problem.params.optimiser)
+
+    def _begin_task(self) -> None:
+        self.phase, self.step = "task", 0
+        self.optimisers = self.new_optimisers()
+        self.average.load_state_dict(self.inr.state_dict())
 
     def _phase_params(self) -> Any:
         params = self.problem.params

@@ -5,24 +5,24 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from neumeta.core.cache_key import RESUME_ROOT, loaded_code
 from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable
+from neumeta.core.jobs import asked_shard, kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
-from neumeta.methods.metamorphosis.ablation import Ablation
-from neumeta.methods.metamorphosis.ablation_parts import (
-    ABLATION_COLUMNS,
-    Line,
-    Parts,
-    csv_rows,
-    plan,
-)
+from neumeta.methods.metamorphosis.ablation import Ablation, inr_files
 from neumeta.methods.metamorphosis.params.ablate import AblateParams
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 from neumeta.methods.metamorphosis.points import at_width
+from neumeta.methods.metamorphosis.variants import (
+    ABLATION_COLUMNS,
+    Line,
+    csv_rows,
+    outcome_store,
+    plan,
+)
 from neumeta.models.family import Family
 from neumeta.models.network_file import read_network
 
@@ -38,36 +38,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = stage_parser(
-        "metamorphosis.ablate", "--experiment", "--dataset", "--permuted", "--out", "--record"
-    )
+    names = ("--experiment", "--dataset", "--permuted", "--out", "--record")
+    parser = stage_parser("metamorphosis.ablate", *names, shards=True)
     parser.add_argument(
         "--table", help="measure one table alone, and keep it for the run without this flag"
     )
     args = flags(argv, parser)
 
     def body() -> None:
+        shard = asked_shard(args.shard)
         check_writable(args.record)
         lines = _lines(args.experiment, args.table)
         if not lines:
-            with recorded("ablate", args.record):
-                write_table(args.out, ABLATION_COLUMNS, [])
+            if shard is None:
+                with recorded("ablate", args.record):
+                    write_table(args.out, ABLATION_COLUMNS, [])
             return
         base, family, _ = read_network(args.permuted)
         _check_widths(lines, family)
         dataset = read_dataset(args.dataset, family.input_spec)
-        inputs = [args.dataset, args.permuted, *loaded_code()]
-        parts = Parts(RESUME_ROOT / args.experiment / "ablate", inputs)
-        Ablation(family, base, dataset).measure([line.variant for line in lines], parts)
-        rows = csv_rows(lines, parts)
+        shared = shared_by("ablate", None, {"dataset": args.dataset, "permuted": args.permuted})
+        store = outcome_store(kept_in(args.experiment, "ablate"), shared)
+        ablation = Ablation(family, base, dataset)
+        if shard is not None:
+            ablation.measure_shard(lines, store, shard)
+            store.report(shard)
+            return
+        rows = csv_rows(lines, ablation.measure(lines, store))
+        store.report()
         if args.table is not None:
             _tell(lines, rows)
             return
-        with recorded("ablate", args.record, earlier=parts.seconds(line.variant for line in lines)):
+        earlier = store.seconds(ablation.jobs(lines, store))
+        with recorded("ablate", args.record, earlier=earlier):
             write_table(args.out, ABLATION_COLUMNS, rows)
-        parts.forget_other_inrs(line.variant for line in lines)
+        store.forget_stale()
+        store.forget_others(inr_files(lines, store), "*.safetensors")  # measurements are small
 
-    return staged("ablate", body)
+    return staged("ablate", body, args.experiment)
 
 
 def _lines(experiment: str, table: str | None) -> list[Line]:

@@ -3,14 +3,13 @@
 import sys
 from collections.abc import Sequence
 
-from neumeta.core.cache_key import RESUME_ROOT, loaded_code
 from neumeta.core.fields import WidthRange
 from neumeta.core.files import check_writable
+from neumeta.core.jobs import asked_shard, kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section, load_value, parse
 from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
-from neumeta.measure.results import to_frame, write_results
-from neumeta.methods.metamorphosis.baselines.diary import Diary
+from neumeta.measure.results import row_store, to_frame, write_results
 from neumeta.methods.metamorphosis.baselines.examples import Examples
 from neumeta.methods.metamorphosis.baselines.run import Baselines
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
@@ -29,10 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     names = ("--experiment", "--dataset", "--permuted", "--out", "--record")
-    parser = stage_parser("metamorphosis.baselines", *names)
+    parser = stage_parser("metamorphosis.baselines", *names, shards=True)
     args = flags(argv, parser)
 
     def body() -> None:
+        shard = asked_shard(args.shard)
         check_writable(args.record)
         section = f"{args.experiment}.train"
         params = load_section(BaselineParams, f"{args.experiment}.baselines")
@@ -44,16 +44,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         points = tuple(at_width(family, width) for width in trained.values())
         examples = Examples(family, base, dataset, settings, points)
         comparison = Baselines(examples, params)
-        shared = [part.model_dump(mode="json") for part in (trained, settings)]
-        files = [args.dataset, args.permuted, *loaded_code()]
-        diary = Diary(RESUME_ROOT / args.experiment / "baselines", shared, files)
+        shared = shared_by(
+            "baselines",
+            [part.model_dump(mode="json") for part in (trained, settings)],
+            {"dataset": args.dataset, "permuted": args.permuted},
+        )
+        store = row_store(kept_in(args.experiment, "baselines"), shared)
+        rows = comparison.measure(store, shard)
+        store.report(shard)
+        if shard is not None:
+            return
         jobs = comparison.jobs()
-        earlier = [entry.seconds for job in jobs if (entry := diary.read(*job))]
-        with recorded("baselines", args.record, earlier=sum(earlier, start=0.0)):
-            write_results(args.out, to_frame(comparison.measure(diary)))
-        diary.forget_others(jobs)
+        with recorded("baselines", args.record, earlier=store.seconds(jobs)):
+            write_results(args.out, to_frame(rows))
+        store.forget_stale()
+        store.forget_others(store.path(job.settings) for job in jobs)
 
-    return staged("baselines", body)
+    return staged("baselines", body, args.experiment)
 
 
 if __name__ == "__main__":

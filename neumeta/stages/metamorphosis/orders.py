@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             }
             write_json(args.out, report)
 
-    return staged("orders", body)
+    return staged("orders", body, args.network)
 
 
 if __name__ == "__main__":

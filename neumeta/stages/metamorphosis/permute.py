@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             }
             write_json(args.report, report)
 
-    return staged("permute", body)
+    return staged("permute", body, args.experiment)
 
 
 if __name__ == "__main__":

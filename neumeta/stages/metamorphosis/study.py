@@ -3,16 +3,17 @@
 import sys
 from collections.abc import Sequence
 
-from neumeta.core.cache_key import RESUME_ROOT, forget, loaded_code
 from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable, write_json
+from neumeta.core.jobs import asked_shard, kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
-from neumeta.methods.metamorphosis.orders.inrs import controls, train_inrs
+from neumeta.methods.metamorphosis.orders.inrs import OrderStudy, controls
 from neumeta.methods.metamorphosis.params.study import StudyInrParams, study_params
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 from neumeta.methods.metamorphosis.points import at_width
+from neumeta.methods.metamorphosis.variants import outcome_store
 from neumeta.models.network_file import read_network
 
 
@@ -26,9 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     names = ("--study", "--experiment", "--dataset", "--base", "--out", "--record")
-    args = flags(argv, stage_parser("metamorphosis.study", *names))
+    args = flags(argv, stage_parser("metamorphosis.study", *names, shards=True))
 
     def body() -> None:
+        shard = asked_shard(args.shard)
         check_writable(args.record)
         params = load_section(StudyInrParams, f"{args.study}.study")
         train = load_section(TrainParams, f"{args.experiment}.train")
@@ -47,11 +49,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         except UserError as error:
             raise UserError(f"{where}.study: {error}") from error
         dataset = read_dataset(args.dataset, family.input_spec)
-        folder = RESUME_ROOT / args.study / "study"
-        inputs = [args.dataset, args.base, *loaded_code()]
-        rows = list(train_inrs(family, base, dataset, params, changed, sweep, folder, inputs))
-        trained = {(row["strategy"], row["seed"]): row["seconds"] for row in rows}
-        with recorded("study", args.record, earlier=sum(trained.values())):
+        shared = shared_by("study", None, {"dataset": args.dataset, "base": args.base})
+        store = outcome_store(kept_in(args.study, "study"), shared)
+        inrs = OrderStudy(family, base, dataset, params, changed, sweep)
+        if shard is not None:
+            store.run(inrs.jobs(store), "INR", shard=shard)
+            store.report(shard)
+            return
+        rows = inrs.rows(store)
+        store.report()
+        with recorded("study", args.record, earlier=store.seconds(inrs.jobs(store))):
             report = {
                 "experiment": args.experiment,
                 "split": params.split,
@@ -59,12 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "base_width": family.base["width"],
                 "train": changed.model_dump(mode="json"),
                 "controls": controls(family, base, dataset, params.split),
-                "rows": [{k: v for k, v in row.items() if k != "seconds"} for row in rows],
+                "rows": rows,
             }
             write_json(args.out, report)
-        forget(folder)
+        store.remove()
 
-    return staged("study", body)
+    return staged("study", body, args.study)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,16 @@
 import sys
 from collections.abc import Sequence
 
-from neumeta.core.cache_key import RESUME_ROOT, loaded_code, state_key
 from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable
+from neumeta.core.jobs import asked_shard, kept_in, shared_by
 from neumeta.core.reading import load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
-from neumeta.measure.results import to_frame, write_results
+from neumeta.measure.results import row_store, to_frame, write_results
 from neumeta.methods.metamorphosis.morph import load
 from neumeta.methods.metamorphosis.params.train import SweepParams
-from neumeta.methods.metamorphosis.sweep import inr_files, sweep, sweep_shard, units_of
-from neumeta.methods.metamorphosis.sweep_parts import SweepParts, parse_shard
+from neumeta.methods.metamorphosis.sweep import Sweep, inr_files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,18 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = stage_parser(
-        "metamorphosis.sweep", "--experiment", "--dataset", "--inr", "--out", "--record"
-    )
-    parser.add_argument(
-        "--shard",
-        metavar="I/N",
-        help="measure share I of N alone, and keep it for the run without this flag, which joins",
-    )
-    args = flags(argv, parser)
+    names = ("--experiment", "--dataset", "--inr", "--out", "--record")
+    args = flags(argv, stage_parser("metamorphosis.sweep", *names, shards=True))
 
     def body() -> None:
-        shard = None if args.shard is None else parse_shard(args.shard)
+        shard = asked_shard(args.shard)
         check_writable(args.record)
         params = load_section(SweepParams, f"{args.experiment}.sweep")
         files = inr_files(args.inr)
@@ -44,20 +36,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"{args.inr}: holds no seed-N.safetensors; run the train stage")
         morphs = [load(path) for path in files]
         dataset = read_dataset(args.dataset, morphs[0].family.input_spec)
-        inputs = [args.dataset, *files, *loaded_code()]
-        key = state_key(params.model_dump(mode="json"), inputs)
-        parts = SweepParts(RESUME_ROOT / args.experiment / "sweep", key)
+        sweep = Sweep(morphs, dataset, params)
+        shared = shared_by(
+            "sweep",
+            params.model_dump(mode="json"),
+            {"dataset": args.dataset, **{path.name: path for path in files}},
+        )
+        store = row_store(kept_in(args.experiment, "sweep"), shared)
+        store.forget_stale()
         if shard is not None:
-            sweep_shard(morphs, dataset, params, args.experiment, parts, shard)
+            sweep.measure_shard(store, shard)
+            store.report(shard)
             return
-        found = [parts.read(unit) for unit in units_of(morphs, params)]
-        earlier = sum((part.seconds for part in found if part), start=0.0)
-        with recorded("sweep", args.record, earlier=earlier):
-            rows = sweep(morphs, dataset, params, args.experiment, parts)
+        rows = sweep.measure(store, args.experiment)
+        store.report()
+        with recorded("sweep", args.record, earlier=store.seconds(sweep.jobs())):
             write_results(args.out, to_frame(rows))
-        parts.remove()
+        store.remove()
 
-    return staged("sweep", body)
+    return staged("sweep", body, args.experiment)
 
 
 if __name__ == "__main__":

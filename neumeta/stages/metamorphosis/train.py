@@ -2,24 +2,20 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from neumeta.core.cache_key import RESUME_ROOT, loaded_code, state_key
 from neumeta.core.files import atomic_write_bytes, check_writable, sha256_of
+from neumeta.core.jobs import asked_shard, kept_in, shared_by
 from neumeta.core.processes import ProcessGroup, assembled
 from neumeta.core.reading import load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
-from neumeta.methods.metamorphosis.inr_file import write_inr
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.points import at_width
-from neumeta.methods.metamorphosis.problem import Problem, make_problem
-from neumeta.methods.metamorphosis.resume import ResumeFolder
-from neumeta.methods.metamorphosis.trainer import HISTORY_COLUMNS, Trainer
+from neumeta.methods.metamorphosis.seeds import Seeds, seed_store
+from neumeta.methods.metamorphosis.trainer import HISTORY_COLUMNS
 from neumeta.models.network_file import read_network
 
 
@@ -40,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--out",
         "--history",
         "--record",
+        shards=True,
     )
     args = flags(argv, parser)
 
@@ -47,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with assembled() as processes:
             train(args, processes)
 
-    return staged("train", body)
+    return staged("train", body, args.experiment)
 
 
 def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
@@ -57,72 +54,49 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
         args: The flags of the stage.
         processes: The processes that share the work.
     """
+    shard = asked_shard(args.shard)
     check_writable(args.record)
     params = load_section(TrainParams, f"{args.experiment}.train")
     base, family, _ = read_network(args.permuted)
     dataset = read_dataset(args.dataset, family.input_spec)
     for width in (*params.widths.values(), *params.probe_widths):
         at_width(family, width)
-    inputs = [args.dataset, args.permuted, *loaded_code()]
-    key = state_key(params.model_dump(mode="json"), inputs)
-    resume = ResumeFolder(RESUME_ROOT / args.experiment / "train", key)
     processes.check_batch(params.task.batch_size)
-    start = time.perf_counter()
-    problem = make_problem(family, base, dataset, params)
-    shared = time.perf_counter() - start
+    shared = shared_by(
+        "train",
+        params.model_dump(mode="json", exclude={"seeds"}),
+        {"dataset": args.dataset, "permuted": args.permuted},
+    )
+    store = seed_store(kept_in(args.experiment, "train"), shared)
+    store.forget_stale()
     origin = {
         "noise": params.sample_noise,
         "train_widths": list(params.widths.values()),
         "data_sha256": dataset.content_sha256(),
         "base_sha256": sha256_of(args.permuted),
     }
-    diaries = [_train_seed(problem, seed, resume, origin, processes) for seed in params.seeds]
+    seeds = Seeds(family, base, dataset, params, origin, store, processes)
+    trained = store.run(seeds.jobs(), "INR", shard=shard, processes=processes)
     if not processes.leads:
         return
-    alone = [round(diary["seconds"], 2) for diary in diaries]
-    details = {"seconds_each": alone, "seconds_shared": round(shared, 2)}
-    with recorded("train", args.record, earlier=shared + sum(alone), details=details):
-        _publish(params.seeds, resume, Path(args.out))
-        history = [row for diary in diaries for row in diary["history"]]
-        write_table(args.history, HISTORY_COLUMNS, history)
-    resume.remove()
+    store.report(shard)
+    if shard is not None:
+        return
+    alone = [round(store.seconds([job]), 2) for job in seeds.jobs()]
+    together = max(one.seconds_shared for one in trained)
+    details = {"seconds_each": alone, "seconds_shared": round(together, 2)}
+    with recorded("train", args.record, earlier=together + sum(alone), details=details):
+        names = {f"seed-{seed}.safetensors": seeds.inr_path(seed) for seed in params.seeds}
+        _publish(names, Path(args.out))
+        write_table(args.history, HISTORY_COLUMNS, [row for one in trained for row in one.history])
+    store.remove()
 
 
-def _train_seed(
-    problem: Problem,
-    seed: int,
-    resume: ResumeFolder,
-    origin: Mapping[str, Any],
-    processes: ProcessGroup,
-) -> dict[str, Any]:
-    """Train one seed unless it is done; return its loss curve and seconds over all attempts."""
-    diary = resume.read_diary(seed)
-    processes.agree(f"seed {seed} {'done' if diary else 'open'}")  # and nobody writes before that
-    if diary is not None:
-        return diary
-    trainer = Trainer(problem, seed, processes)
-    start = time.perf_counter() - resume.restore(trainer)
-    processes.agree(
-        f"seed {seed}, {trainer.phase}, step {trainer.step} of run {resume.folder.name}"
-    )
-
-    def save(state: Trainer) -> None:
-        if processes.leads:
-            resume.save(state, time.perf_counter() - start)
-
-    inr = trainer.run(save)
-    if not processes.leads:
-        return {}
-    write_inr(resume.done_path(seed), inr, problem.base, {**origin, "seed": seed})
-    return resume.finish(trainer, time.perf_counter() - start)
-
-
-def _publish(seeds: Sequence[int], resume: ResumeFolder, out: Path) -> None:
+def _publish(files: Mapping[str, Path], out: Path) -> None:
     """Copy the finished INRs to the tracked folder, and nothing else."""
-    names = {f"seed-{seed}.safetensors": resume.done_path(seed) for seed in seeds}
-    for name, source in names.items():
+    for name, source in files.items():
         atomic_write_bytes(out / name, source.read_bytes())
-    for stale in set(out.iterdir()) - {out / name for name in names}:
+    for stale in set(out.iterdir()) - {out / name for name in files}:
         stale.unlink()
 
 

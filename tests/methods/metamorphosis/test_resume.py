@@ -1,25 +1,27 @@
 """An interrupted run ends with the same bytes as an unbroken one."""
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from neumeta.core.cache_key import loaded_code, state_key
 from neumeta.core.checkpoint import to_bytes
 from neumeta.core.reading import parse
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
-from neumeta.methods.metamorphosis.resume import ResumeFolder
+from neumeta.methods.metamorphosis.resume import restore_state, save_state
 from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.models.parameters import parameters_of
-from tests.stages.commands import command_of
+from tests.stages.commands import command_of, run_stage
 from tests.toy import ROOT, at, toy_dataset, toy_family, toy_params, write_toy_params
 
 
@@ -54,59 +56,48 @@ def test_restored_trainer_ends_with_the_same_bytes(
     problem = toy_problem(muon)
     whole = Trainer(problem, seed=3)
     whole.run()
-    folder = ResumeFolder(tmp_path, "key")
+    state = tmp_path / "state"
 
     def save_and_stop(trainer: Trainer) -> None:
-        folder.save(trainer, seconds=1.5)
+        save_state(state, trainer, seconds=1.5)
         if (trainer.phase, trainer.step) == stop_at:
             raise Interruption
 
     with pytest.raises(Interruption):
         Trainer(problem, seed=3).run(save=save_and_stop)
     second = Trainer(problem, seed=3)
-    assert folder.restore(second) == 1.5
+    assert restore_state(state, second) == 1.5
     assert (second.phase, second.step) == stop_at
     second.run()
     assert final_bytes(second) == final_bytes(whole)
 
 
-def test_key_changes_with_parameters_and_files(tmp_path: Path) -> None:
-    file = tmp_path / "input"
-    file.write_bytes(b"one")
-    key = state_key({"lr": 1}, [file])
-    assert key == state_key({"lr": 1}, [file])
-    assert key != state_key({"lr": 2}, [file])
-    file.write_bytes(b"two")
-    assert key != state_key({"lr": 1}, [file])
-
-
-def test_the_code_that_runs_is_part_of_the_key() -> None:
-    files = {Path(file).relative_to(ROOT).as_posix() for file in loaded_code()}
-    assert {
-        "neumeta/methods/metamorphosis/trainer.py",
-        "neumeta/methods/metamorphosis/losses.py",
-        "neumeta/measure/evaluate.py",
-    } <= files
-
-
-def test_states_of_other_keys_are_forgotten(tmp_path: Path) -> None:
-    old = ResumeFolder(tmp_path, "old")
-    old.save(Trainer(toy_problem(), seed=0), seconds=0.0)
-    ResumeFolder(tmp_path, "old")
-    assert old.state_path(0).exists()
-    ResumeFolder(tmp_path, "new")
-    assert not old.state_path(0).exists()
+@pytest.mark.parametrize("phase", ["warm_start", "task"])
+def test_a_phase_may_have_no_steps(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neumeta.methods.metamorphosis.trainer.check_alive", lambda *_: None)
+    problem = toy_problem()
+    none = getattr(problem.params, phase).model_copy(update={"steps": 0})
+    changed = problem.params.model_copy(update={phase: none})
+    trainer = Trainer(dataclasses.replace(problem, params=changed), seed=3)
+    inr = trainer.run()
+    assert {row["phase"] for row in trainer.history} == {
+        "task" if phase == "warm_start" else "warm"
+    }
+    assert trainer.phase == "task" and trainer.step == changed.task.steps
+    if phase == "task":
+        trained = trainer.inr.state_dict()
+        assert all(torch.equal(value, trained[name]) for name, value in inr.state_dict().items())
 
 
 def test_a_damaged_state_is_dropped(tmp_path: Path) -> None:
-    folder = ResumeFolder(tmp_path, "key")
+    path = tmp_path / "state"
     trainer = Trainer(toy_problem(), seed=0)
-    folder.save(trainer, seconds=1.0)
-    path = folder.state_path(0)
+    save_state(path, trainer, seconds=1.0)
     path.write_bytes(path.read_bytes()[:200])
     fresh = Trainer(toy_problem(), seed=0)
-    assert folder.restore(fresh) == 0.0
+    assert restore_state(path, fresh) == 0.0
     assert not path.exists()
+    assert restore_state(path, fresh) == 0.0  # none is there
 
 
 def start_training(folder: Path) -> subprocess.Popen[bytes]:
@@ -162,10 +153,50 @@ def test_killed_at_many_points_ends_with_the_same_bytes(finished: Path, tmp_path
 
 def test_random_state_survives_the_file(tmp_path: Path) -> None:
     trainer = Trainer(toy_problem(), seed=0)
-    folder = ResumeFolder(tmp_path, "key")
-    folder.save(trainer, seconds=0.0)
+    save_state(tmp_path / "state", trainer, seconds=0.0)
     expected = torch.rand(3, generator=trainer.random)
     other = Trainer(toy_problem(), seed=0)
     torch.rand(50, generator=other.random)
-    folder.restore(other)
+    restore_state(tmp_path / "state", other)
     assert torch.equal(torch.rand(3, generator=other.random), expected)
+
+
+def test_seeds_in_shards_give_the_bytes_of_one_run(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / "sharded"))
+    monkeypatch.chdir(folder)
+    place = folder / "data/experiments/digits-lenet"
+    names = ("inr/seed-0.safetensors", "inr/seed-1.safetensors", "train.csv", "train.run.json")
+    whole = {name: (place / name).read_bytes() for name in names}
+    for name in names:
+        (place / name).unlink()
+    runs: list[int] = []
+    run = Trainer.run
+
+    def counting(trainer: Trainer, *args: Any) -> Any:
+        runs.append(trainer.seed)
+        return run(trainer, *args)
+
+    monkeypatch.setattr(Trainer, "run", counting)
+    kept = folder / "data/.resume/digits-lenet/train"
+    for index, seed in ((2, 1), (1, 0)):
+        runs.clear()
+        assert run_stage("train", ["--shard", f"{index}/2"]) == 0
+        assert runs == [seed]
+        assert not any((place / name).exists() for name in names)
+        assert not list(kept.rglob("*.state.safetensors"))
+    for file in kept.rglob("*.json"):
+        content = json.loads(file.read_text())
+        assert content["value"]["seconds_shared"] > 0
+        content["value"]["seconds_shared"] += 100
+        file.write_text(json.dumps(content | {"seconds": content["seconds"] + 1000}))
+    runs.clear()
+    assert run_stage("train") == 0
+    assert runs == []
+    for name in names[:3]:
+        assert (place / name).read_bytes() == whole[name], name
+    record = json.loads((place / names[3]).read_text())
+    assert all(1000 < seconds < 1100 for seconds in record["seconds_each"])
+    assert 100 <= record["seconds_shared"] < 110 and 2100 < record["seconds"] < 2300
+    assert not kept.exists()

@@ -1,4 +1,4 @@
-"""The sweep in parts: shards, interruptions and stale parts never change the table."""
+"""The sweep in jobs: shards, interruptions and stale jobs never change the table."""
 
 import json
 import math
@@ -12,27 +12,25 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from neumeta.core.errors import CollapseError, UserError
+from neumeta.core.errors import CollapseError
+from neumeta.core.jobs import Finished, JobStore, Shard
 from neumeta.core.reading import parse
 from neumeta.data.dataset import Dataset, SplitName, read_dataset
 from neumeta.measure.controls import bypass_weights, check_alive
-from neumeta.measure.results import ResultRow, results_csv, to_frame
+from neumeta.measure.results import ResultRow, results_csv, row_store, to_frame
 from neumeta.measure.scorer import Scorer
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
 from neumeta.methods.metamorphosis.params.train import SweepParams
-from neumeta.methods.metamorphosis.sweep import inr_files, sweep, sweep_shard, units_of
-from neumeta.methods.metamorphosis.sweep_parts import Part, Shard, SweepParts, Unit, parse_shard
+from neumeta.methods.metamorphosis.sweep import Rows, Sweep, inr_files
 from neumeta.models.parameters import parameters_of
 from neumeta.models.registry import make_family
 from tests.stages.commands import command_of, run_stage
 from tests.toy import ROOT, at, toy_params, write_toy_params
 
 EXPERIMENT = Path("data/experiments/digits-lenet")
-PARTS = Path("data/.resume/digits-lenet/sweep")
+KEPT = Path("data/.resume/digits-lenet/sweep")
 ROW = ResultRow("neumeta", 3, True, 0, 1 / 3, math.pi, 100, 200)
 
 
@@ -51,13 +49,13 @@ def no_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scorer, "row", refuse)
 
 
-def spoil_parts(folder: Path, accuracy: float) -> None:
-    """Give all parts one accuracy, by which they are recognised."""
-    files = list((folder / PARTS).glob("*/*.json"))
+def spoil_jobs(folder: Path, accuracy: float) -> None:
+    """Give all jobs one accuracy, by which they are recognised."""
+    files = list((folder / KEPT).glob("*/*.json"))
     assert len(files) == 8  # two seeds, three widths and the floor
     for file in files:
         content = json.loads(file.read_text())
-        for row in content["rows"]:
+        for row in content["value"]:
             row["accuracy"] = accuracy
             if row["method"] == "bypass":
                 row["accuracy"] = 0.0
@@ -71,11 +69,11 @@ def test_shards_joined_give_the_bytes_of_one_run(
     morphs = [load(path) for path in inr_files(finished / EXPERIMENT / "inr")]
     dataset = read_dataset(finished / "data/datasets/digits.safetensors")
     params = parse(SweepParams, toy_params()["digits-lenet"]["sweep"], "toy", "sweep")
-    parts = SweepParts(tmp_path, "key")
+    store = row_store(tmp_path, "shared")
     for index in reversed(range(1, count + 1)):
-        sweep_shard(morphs, dataset, params, "toy", parts, Shard(index, count))
+        Sweep(morphs, dataset, params).measure_shard(store, Shard(index, count))
     no_measuring(monkeypatch)
-    rows = sweep(morphs, dataset, params, "toy", parts)
+    rows = Sweep(morphs, dataset, params).measure(store, "toy")
     whole = (finished / EXPERIMENT / "sweep.csv").read_text()
     assert results_csv(to_frame(rows)) == whole
     order = [(row.seed, row.width, row.method) for row in rows]
@@ -83,19 +81,26 @@ def test_shards_joined_give_the_bytes_of_one_run(
     assert order == [(s, w, m) for s in (0, 1) for w in (2, 3, 4) for m in methods]
 
 
-def test_low_precision_scores_nearly_the_same_networks(finished: Path) -> None:
+def test_low_precision_scores_nearly_the_same_networks(finished: Path, tmp_path: Path) -> None:
     morphs = [load(inr_files(finished / EXPERIMENT / "inr")[0])]
     dataset = read_dataset(finished / "data/datasets/digits.safetensors")
     section = toy_params()["digits-lenet"]["sweep"]
     losses = []
     for precision in ("float32", "bfloat16"):
         params = parse(SweepParams, section | {"precision": precision}, "toy", "sweep")
-        losses.append([row.loss for row in sweep(morphs, dataset, params, "toy")])
+        rows = Sweep(morphs, dataset, params).measure(row_store(tmp_path, precision), "toy")
+        losses.append([row.loss for row in rows])
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
-def test_the_stage_leaves_parts_for_the_run_that_joins(
+def kept_jobs(folder: Path) -> dict[str, Path]:
+    """Files of finished jobs by their names."""
+    files = (folder / KEPT).glob("*/*.json")
+    return {json.loads(file.read_text())["job"]: file for file in files}
+
+
+def test_the_stage_leaves_jobs_for_the_run_that_joins(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, record = copy / EXPERIMENT / "sweep.csv", copy / EXPERIMENT / "sweep.run.json"
@@ -105,16 +110,16 @@ def test_the_stage_leaves_parts_for_the_run_that_joins(
     assert run_stage("sweep", ["--shard", "1/2"]) == 0
     assert run_stage("sweep", ["--shard", "2/2"]) == 0
     assert not table.exists() and not record.exists()
-    slow = next((copy / PARTS).glob("*/seed-0-width-2.json"))
+    slow = kept_jobs(copy)["seed 0, width 2"]
     slow.write_text(json.dumps(json.loads(slow.read_text()) | {"seconds": 1000.0}))
     no_measuring(monkeypatch)
     assert run_stage("sweep") == 0
     assert table.read_bytes() == whole
     assert 1000 < json.loads(record.read_text())["seconds"] < 1100
-    assert not (copy / PARTS).exists()
+    assert not (copy / KEPT).exists()
 
 
-def test_a_killed_sweep_goes_on_from_its_parts(finished: Path, tmp_path: Path) -> None:
+def test_a_killed_sweep_goes_on_from_its_jobs(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     shutil.copytree(finished, folder)
     code = (
@@ -135,23 +140,23 @@ def test_a_killed_sweep_goes_on_from_its_parts(finished: Path, tmp_path: Path) -
     start = [sys.executable, "-c", code, *command_of("sweep")]
     killed = subprocess.run(start, cwd=folder, env=environment, timeout=120)
     assert killed.returncode == -signal.SIGKILL
-    left = sorted(path.name for path in (folder / PARTS).glob("*/*.json"))
-    assert left == ["seed-0-width-2.json", "seed-0-width-3.json"]
-    for path in (folder / PARTS).glob("*/*.json"):
+    left = kept_jobs(folder)
+    assert sorted(left) == ["seed 0, width 2", "seed 0, width 3"]
+    for path in left.values():
         path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 1000.0}))
     again = [sys.executable, "-m", "neumeta.stages.metamorphosis.sweep", *command_of("sweep")]
     subprocess.run(again, cwd=folder, env=environment, timeout=120, check=True)
     assert (folder / EXPERIMENT / "sweep.csv").read_bytes() == whole
     record = json.loads((folder / EXPERIMENT / "sweep.run.json").read_text())
-    assert 2000 < record["seconds"] < 2100  # the two parts were taken, not measured again
+    assert 2000 < record["seconds"] < 2100  # the two jobs were taken, not measured again
 
 
 @pytest.mark.parametrize("change", ["nothing", "params", "inr", "code"])
-def test_parts_of_other_inputs_are_not_taken(
+def test_jobs_of_other_inputs_are_not_taken(
     change: str, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run_stage("sweep", ["--shard", "1/1"]) == 0
-    spoil_parts(copy, 0.987654)
+    spoil_jobs(copy, 0.987654)
     if change == "params":
         params = toy_params()
         params["digits-lenet"]["sweep"]["draws"] = 2
@@ -160,7 +165,7 @@ def test_parts_of_other_inputs_are_not_taken(
         first, second = inr_files(copy / EXPERIMENT / "inr")
         first.write_bytes(second.read_bytes())
     elif change == "code":
-        monkeypatch.setattr("neumeta.stages.metamorphosis.sweep.loaded_code", lambda: [__file__])
+        monkeypatch.setattr("neumeta.core.jobs.own_identity", lambda stage: "other")
     assert run_stage("sweep") == 0
     taken = "0.987654" in (copy / EXPERIMENT / "sweep.csv").read_text()
     assert taken is (change == "nothing")
@@ -170,7 +175,7 @@ def test_a_dead_generator_is_found_in_the_join(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_stage("sweep", ["--shard", "1/1"]) == 0
-    spoil_parts(copy, 0.0)
+    spoil_jobs(copy, 0.0)
     assert run_stage("sweep") == 1
     assert "sweep of INR seed 0: the generator is dead" in capsys.readouterr().err
 
@@ -199,7 +204,7 @@ def idle_resnet() -> tuple[MorphableNetwork, Dataset]:
     return morph, replace(dataset, labels={**blank, "test": labels})
 
 
-def test_biases_alone_are_no_life() -> None:
+def test_biases_alone_are_no_life(tmp_path: Path) -> None:
     """They can lift a ResNet far above the floor of all generated weights at zero."""
     morph, dataset = idle_resnet()
     params = parse(
@@ -218,7 +223,7 @@ def test_biases_alone_are_no_life() -> None:
     floor = Scorer(morph.family, dataset, [at(64)]).score(at(64), nothing).accuracy
     check_alive({64: 1.0}, floor, 200, "the floor of nothing is fooled")
     with pytest.raises(CollapseError, match="sweep of INR seed 0: the generator is dead"):
-        sweep([morph], dataset, params, "toy")
+        Sweep([morph], dataset, params).measure(row_store(tmp_path, None), "toy")
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "1/0", "1/2/3", "-1/2", "1/x", "1/ 2"])
@@ -228,53 +233,45 @@ def test_a_wrong_shard_is_one_line(
     assert run_stage("sweep", [f"--shard={text}"]) == 1
     expected = f"--shard {text!r}: must be I/N with I from 1 to N, for example 1/4"
     assert capsys.readouterr().err == f"sweep: error: {expected}\n"
-    assert not (copy / PARTS).exists()
-    with pytest.raises(UserError):
-        parse_shard(text)
+    assert not (copy / KEPT).exists()
 
 
-@given(st.integers(0, 60), st.integers(1, 70))
-def test_shards_divide_the_work(items: int, count: int) -> None:
-    shares = [parse_shard(f"{i}/{count}").of(range(items)) for i in range(1, count + 1)]
-    assert sorted(item for share in shares for item in share) == list(range(items))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+def first_job(finished: Path, tmp_path: Path) -> tuple[JobStore[Rows], Sweep]:
+    morphs = [load(path) for path in inr_files(finished / EXPERIMENT / "inr")]
+    params = parse(SweepParams, toy_params()["digits-lenet"]["sweep"], "toy", "sweep")
+    dataset = read_dataset(finished / "data/datasets/digits.safetensors")
+    return row_store(tmp_path, "shared"), Sweep(morphs, dataset, params)
 
 
-def test_parts_keep_every_bit(tmp_path: Path) -> None:
-    parts, unit = SweepParts(tmp_path, "key"), Unit(0, 3)
-    assert parts.read(unit) is None
-    part = Part((ROW, replace(ROW, method="other", seed=None)), 0.1)
-    parts.write(unit, part)
-    assert SweepParts(tmp_path, "key").read(unit) == part
-    parts.write(unit, Part((replace(ROW, loss=math.nan),), 0.1))
-    kept = parts.read(unit)
-    assert kept is not None and math.isnan(kept.rows[0].loss)
+def test_jobs_keep_every_bit(finished: Path, tmp_path: Path) -> None:
+    store, sweep = first_job(finished, tmp_path)
+    job = sweep.jobs()[0]
+    assert store.read(job) is None
+    made: Finished[Rows] = Finished((ROW, replace(ROW, method="other", seed=None)), 0.1)
+    store.keep(job, made)
+    assert row_store(tmp_path, "shared").read(job) == made
+    store.keep(job, Finished((replace(ROW, loss=math.nan),), 0.1))
+    kept = store.read(job)
+    assert kept is not None and math.isnan(kept.value[0].loss)
 
 
-@pytest.mark.parametrize("text", ['{"rows": [{', "[]", '{"seconds": 1.0}', '{"rows": [{"a": 1}]}'])
-def test_a_damaged_part_is_measured_again(text: str, tmp_path: Path) -> None:
-    parts, unit = SweepParts(tmp_path, "key"), Unit(0, None)
-    parts.write(unit, Part((ROW,), 0.1))
-    (file,) = (tmp_path / "key").iterdir()
-    assert file.name == "seed-0-bypass.json"
+@pytest.mark.parametrize(
+    "text",
+    ['{"value": [{', "[]", '{"seconds": 1.0}', '{"value": [{"a": 1}], "seconds": 1.0}'],
+)
+def test_a_damaged_job_is_measured_again(text: str, finished: Path, tmp_path: Path) -> None:
+    store, sweep = first_job(finished, tmp_path)
+    floor = sweep.jobs()[3]
+    store.keep(floor, Finished((ROW,), 0.1))
+    (file,) = store.folder.iterdir()
+    assert json.loads(file.read_text())["job"] == "seed 0, bypass"
     file.write_text(text)
-    assert parts.read(unit) is None
+    assert store.read(floor) is None
     assert not file.exists()
 
 
-def test_parts_of_another_key_are_forgotten(tmp_path: Path) -> None:
-    root = tmp_path / "experiment" / "sweep"
-    SweepParts(root, "old").write(Unit(0, 3), Part((ROW,), 0.1))
-    new = SweepParts(root, "new")
-    assert new.read(Unit(0, 3)) is None
-    assert SweepParts(root, "old").read(Unit(0, 3)) is None
-    new.write(Unit(0, 3), Part((ROW,), 0.1))
-    new.remove()
-    assert not root.parent.exists()
-
-
-def test_units_are_ordered_by_seed_then_width(finished: Path) -> None:
-    morphs = [load(path) for path in inr_files(finished / EXPERIMENT / "inr")]
-    params = parse(SweepParams, toy_params()["digits-lenet"]["sweep"], "toy", "sweep")
-    expected = [Unit(seed, width) for seed in (0, 1) for width in (2, 3, 4, None)]
-    assert units_of(morphs, params) == expected
+def test_jobs_are_ordered_by_seed_then_width(finished: Path, tmp_path: Path) -> None:
+    _, sweep = first_job(finished, tmp_path)
+    points = ({"width": 2}, {"width": 3}, {"width": 4}, None)
+    expected = [[seed, values] for seed in (0, 1) for values in points]
+    assert [job.settings for job in sweep.jobs()] == expected

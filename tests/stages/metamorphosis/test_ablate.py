@@ -17,13 +17,13 @@ from neumeta.core.errors import UserError
 from neumeta.core.reading import parse
 from neumeta.data.dataset import write_dataset
 from neumeta.measure.evaluate import evaluate
-from neumeta.methods.metamorphosis.ablation_parts import ABLATION_COLUMNS
 from neumeta.methods.metamorphosis.generator import count_inr_params
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.params.ablate import AblateParams, AblateTable, row_params
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
+from neumeta.methods.metamorphosis.variants import ABLATION_COLUMNS
 from neumeta.models.axes import Point
 from neumeta.models.network_file import read_network
 from neumeta.report.reading import ABLATION_COLUMNS as READ_COLUMNS
@@ -265,17 +265,13 @@ def test_other_code_data_or_seed_is_measured_again(
     write_params(DRAWS)
     assert ablate.main(FLAGS) == 0
     assert runs.count == 1
-    code = Path("code.py")
-    code.write_text("changed = True")
-    known = ablate.loaded_code()
-    assert any(path.endswith("metamorphosis/trainer.py") for path in known)
-    monkeypatch.setattr(ablate, "loaded_code", lambda: [*known, str(code)])
+    monkeypatch.setattr("neumeta.core.jobs.own_identity", lambda stage: f"other {stage}")
     assert ablate.main(FLAGS) == 0
     assert runs.count == 2
     write_params(DRAWS, seeds=[1])
     assert ablate.main(FLAGS) == 0
     assert runs.count == 3
-    assert len(list(KEPT.glob("*.safetensors"))) == 1  # INRs that nothing asks for are deleted
+    assert len(list(KEPT.rglob("*.safetensors"))) == 1  # INRs that nothing asks for are deleted
 
 
 @pytest.mark.usefixtures("here")
@@ -291,6 +287,24 @@ def test_one_table_alone_leaves_its_parts_and_no_output(
     assert not any("no residual" in line for line in caplog.messages)
     assert ablate.main(FLAGS) == 0
     assert runs.count == 2
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("count", [2, 4])
+def test_shards_train_each_inr_once_and_the_run_that_joins_none(count: int, runs: Runs) -> None:
+    write_params(NETWORK, DRAWS, seeds=[0, 1])
+    assert ablate.main(FLAGS) == 0
+    whole, trained = Path("out/ablate.csv").read_bytes(), runs.count
+    shutil.rmtree("out")
+    shutil.rmtree(KEPT)
+    for index in range(1, count + 1):
+        assert ablate.main([*FLAGS, "--shard", f"{index}/{count}"]) == 0
+        assert not list(Path("out").iterdir())
+    # Rows of one INR, sampled in other ways, go to one shard.
+    assert runs.count == 2 * trained
+    assert ablate.main(FLAGS) == 0
+    assert runs.count == 2 * trained
+    assert Path("out/ablate.csv").read_bytes() == whole
 
 
 @pytest.mark.usefixtures("here")
@@ -326,7 +340,7 @@ def test_rows_do_not_influence_each_other(monkeypatch: pytest.MonkeyPatch) -> No
         short = {"task.steps": 6, "warm_start.steps": 6}
         write_params(NETWORK | {"rows": order, "change_base": short})
         assert ablate.main(FLAGS) == 0
-        kept.append({path.name: path.read_bytes() for path in KEPT.iterdir()})
+        kept.append({path.name: path.read_bytes() for path in KEPT.glob("*/*")})
         shutil.rmtree(KEPT)
     inrs = [{n: b for n, b in files.items() if n.endswith(".safetensors")} for files in kept]
     assert len(inrs[0]) == len(rows)
@@ -341,7 +355,7 @@ def test_a_damaged_part_and_a_damaged_inr_are_made_again(
     write_params(DRAWS)
     assert ablate.main(FLAGS) == 0
     before = Path("out/ablate.csv").read_bytes()
-    for path in KEPT.iterdir():
+    for path in KEPT.glob("*/*"):
         path.write_bytes(b"{")
     assert ablate.main(FLAGS) == 0
     assert runs.count == 2

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 from neumeta.core.fields import Criterion
+from neumeta.core.progress import progress
 from neumeta.methods.metamorphosis.baselines.examples import Examples
 from neumeta.methods.metamorphosis.params.baselines import ScoringParams
 from neumeta.models.parts import apply_part
@@ -62,17 +63,15 @@ def _importance(
     if criterion == "l2":
         return {name: weight.square() for name, weight in weights.items()}
     assert scoring is not None
+    found = _gradients(examples, criterion, scoring)
     if criterion == "taylor":
-        slopes = _gradients(examples, _mean_gradient, scoring)
-        return {name: (weight * slopes[name]).abs() for name, weight in weights.items()}
-    curvatures = _gradients(examples, _mean_square_gradient, scoring)
-    return {name: weight.square() * curvatures[name] for name, weight in weights.items()}
+        return {name: (weight * found[name]).abs() for name, weight in weights.items()}
+    return {name: weight.square() * found[name] for name, weight in weights.items()}
 
 
-def _gradients(
-    examples: Examples, measure: Callable[..., Scores], scoring: ScoringParams
-) -> Scores:
-    """Sum a measure of the gradients of the generated tensors over batches."""
+def _gradients(examples: Examples, criterion: Criterion, scoring: ScoringParams) -> Scores:
+    """Mean gradient, or mean square of those of single examples, summed over batches."""
+    measure = _mean_gradient if criterion == "taylor" else _mean_square_gradient
     bank = examples.bank("generated")
     network = examples.skeleton(examples.family.base)
     generated = {name: examples.base[name] for name in examples.family.generated}
@@ -83,7 +82,7 @@ def _gradients(
 
     generator = torch.Generator().manual_seed(scoring.seed)
     found: Scores = {}
-    for _ in range(scoring.batches):
+    for _ in progress(range(scoring.batches), f"{criterion} scores"):
         index = torch.randint(len(bank), (scoring.batch_size,), generator=generator)
         inputs, targets = bank.take(bank.rows(index, generator))
         for name, value in measure(loss, generated, inputs.float(), targets).items():

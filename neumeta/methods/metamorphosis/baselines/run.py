@@ -1,20 +1,17 @@
 """All baselines of one experiment, on the same data and test set as the INR."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from neumeta.core.errors import UserError
 from neumeta.core.fields import Criterion, Section
-from neumeta.core.progress import progress
+from neumeta.core.jobs import Job, JobStore, Shard
 from neumeta.measure.controls import bypass_weights
 from neumeta.measure.results import ResultRow
 from neumeta.measure.scorer import Scorer
 from neumeta.methods.metamorphosis.baselines.channels import keep_top
-from neumeta.methods.metamorphosis.baselines.diary import Diary, Entry
 from neumeta.methods.metamorphosis.baselines.examples import Examples
 from neumeta.methods.metamorphosis.baselines.individual import (
     fresh_network,
@@ -33,22 +30,7 @@ from neumeta.methods.metamorphosis.params.baselines import (
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.axes import Point
 
-Rows = list[ResultRow]
-
-
-@dataclass(frozen=True)
-class Job:
-    """Work that is done as a whole or not at all: one trained network, or one untrained width.
-
-    Attributes:
-        name: Different for all jobs of a run.
-        settings: JSON-ready: what its result depends on, beside its name and what all jobs share.
-        run: Gives the lines of the result table.
-    """
-
-    name: str
-    settings: Any
-    run: Callable[[], Rows]
+Rows = tuple[ResultRow, ...]
 
 
 class Baselines:
@@ -71,34 +53,37 @@ class Baselines:
         self.scorer = Scorer(examples.family, examples.dataset, examples.points)
         self._scores: dict[tuple[Criterion, int | None], Scores] = {}
 
-    def measure(self, diary: Diary) -> Rows:
+    def measure(self, store: JobStore[Rows], shard: Shard | None = None) -> list[ResultRow]:
         """Measure all baselines.
 
         Args:
-            diary: Holds what earlier runs have finished, and takes every finished job.
+            store: Holds what earlier runs have finished, and takes every finished job.
+            shard: Which share of the jobs to measure; None for all.
 
         Returns:
             One row per method, width and seed.
         """
-        rows: Rows = []
-        for label, unit, jobs in self._plan():
-            found = {job.name: diary.read(job.name, job.settings) for job in jobs}
-            waiting = [job for job in jobs if found[job.name] is None]
-            for job in progress(waiting, label, unit, done=len(jobs) - len(waiting)):
-                start = time.perf_counter()
-                entry = Entry(tuple(job.run()), time.perf_counter() - start)
-                diary.add(job.name, job.settings, entry)
-                found[job.name] = entry
-            rows += [row for entry in found.values() if entry for row in entry.rows]
-        return rows
+        return [row for rows in store.run(self.jobs(), "network", shard=shard) for row in rows]
 
-    def jobs(self) -> list[tuple[str, Any]]:
-        """List what is asked for.
+    def jobs(self) -> list[Job[Rows]]:
+        """List what is asked for: every trained network, and every untrained width.
 
         Returns:
-            Name and settings of every job.
+            Kind by kind.
         """
-        return [(job.name, job.settings) for _, _, jobs in self._plan() for job in jobs]
+        params = self.params
+        jobs = self._untrained()
+        if params.pruned is not None:
+            jobs += self._finetuned(params.pruned)
+        if params.individual is not None:
+            jobs += self._fresh("individual", params.individual)
+        if params.distilled is not None:
+            jobs += self._fresh("individual-distilled", params.distilled)
+        if params.slimmable is not None:
+            jobs += [self._slimmable(seed) for seed in params.slimmable.seeds]
+        if params.integral is not None:
+            jobs += [self._integral(seed) for seed in params.integral.seeds]
+        return jobs
 
     def _check_widths(self) -> None:
         """Refuse wrong widths before any work is done."""
@@ -116,32 +101,13 @@ class Baselines:
                 f"pruning, interpolation and sharing need at most {base_width}"
             )
 
-    def _plan(self) -> Iterator[tuple[str, str, list[Job]]]:
-        """Label, unit and jobs of every kind that is asked for."""
-        params = self.params
-        yield "measuring untrained networks", "width", self._untrained()
-        if params.pruned is not None:
-            yield "fine-tuning pruned networks", "network", self._finetuned(params.pruned)
-        if params.individual is not None:
-            jobs = self._fresh("individual", params.individual)
-            yield "training individual networks", "network", jobs
-        if params.distilled is not None:
-            jobs = self._fresh("individual-distilled", params.distilled)
-            yield "training distilled networks", "network", jobs
-        if params.slimmable is not None:
-            jobs = [self._slimmable(seed) for seed in params.slimmable.seeds]
-            yield "training slimmable networks", "network", jobs
-        if params.integral is not None:
-            jobs = [self._integral(seed) for seed in params.integral.seeds]
-            yield "training integral networks", "network", jobs
-
-    def _untrained(self) -> list[Job]:
+    def _untrained(self) -> list[Job[Rows]]:
         at = self.examples.family.base
-        base = Job("base", None, lambda: [self.scorer.row("base", at, self.examples.base)])
+        base = _job("base", None, lambda: [self.scorer.row("base", at, self.examples.base)])
         return [base, *(self._untrained_width(width) for width in self.params.widths.values())]
 
-    def _untrained_width(self, width: int) -> Job:
-        def run() -> Rows:
+    def _untrained_width(self, width: int) -> Job[Rows]:
+        def run() -> list[ResultRow]:
             examples, params = self.examples, self.params
             at = at_width(examples.family, width)
             resampled = sampled(examples, examples.base, at, params.origin)
@@ -157,18 +123,18 @@ class Baselines:
             return rows
 
         pruned = _settings(self.params.pruned, "recipe", "trains")
-        return Job(f"untrained h={width}", [self.params.origin, pruned], run)
+        return _job(f"untrained h={width}", [self.params.origin, pruned], run)
 
-    def _finetuned(self, settings: PrunedParams) -> list[Job]:
+    def _finetuned(self, settings: PrunedParams) -> list[Job[Rows]]:
         if settings.recipe is None or settings.widths is None:
             return []
         recipe = settings.recipe
 
-        def job(criterion: Criterion, width: int, seed: int) -> Job:
+        def job(criterion: Criterion, width: int, seed: int) -> Job[Rows]:
             method = f"pruned-{criterion}-finetuned"
             label = f"{method} h={width} seed {seed}"
 
-            def run() -> Rows:
+            def run() -> list[ResultRow]:
                 at = at_width(self.examples.family, width)
                 start = self._pruned(criterion, at, seed if criterion == "random" else None)
                 network = given_network(self.examples, at, start)
@@ -178,7 +144,7 @@ class Baselines:
                 )
                 return [self.scorer.row(method, at, weights, seed)]
 
-            return Job(label, _settings(settings, "criteria", "random_seeds"), run)
+            return _job(label, _settings(settings, "criteria", "random_seeds"), run)
 
         return [
             job(criterion, width, seed)
@@ -187,11 +153,11 @@ class Baselines:
             for seed in settings.seeds
         ]
 
-    def _fresh(self, method: str, settings: IndividualParams) -> list[Job]:
-        def job(width: int, seed: int) -> Job:
+    def _fresh(self, method: str, settings: IndividualParams) -> list[Job[Rows]]:
+        def job(width: int, seed: int) -> Job[Rows]:
             label = f"{method} h={width} seed {seed}"
 
-            def run() -> Rows:
+            def run() -> list[ResultRow]:
                 at = at_width(self.examples.family, width)
                 weights = train_network(
                     self.examples,
@@ -204,40 +170,40 @@ class Baselines:
                 )
                 return [self.scorer.row(method, at, weights, seed)]
 
-            return Job(label, _settings(settings), run)
+            return _job(label, _settings(settings), run)
 
         return [job(width, seed) for width in settings.widths for seed in settings.seeds]
 
-    def _slimmable(self, seed: int) -> Job:
+    def _slimmable(self, seed: int) -> Job[Rows]:
         settings = self.params.slimmable
         assert settings is not None
         label = f"slimmable seed {seed}"
 
-        def run() -> Rows:
+        def run() -> list[ResultRow]:
             shared = train_slimmable(self.examples, settings, seed=seed, label=label)
             return self._all_widths(
                 "slimmable", seed, lambda at: slim(self.examples, shared, at, settings.rescale)
             )
 
-        return Job(label, [_settings(settings), self.params.widths.values()], run)
+        return _job(label, [_settings(settings), self.params.widths.values()], run)
 
-    def _integral(self, seed: int) -> Job:
+    def _integral(self, seed: int) -> Job[Rows]:
         settings, origin = self.params.integral, self.params.origin
         assert settings is not None
         label = f"integral seed {seed}"
 
-        def run() -> Rows:
+        def run() -> list[ResultRow]:
             knots = train_integral(self.examples, settings, origin, seed=seed, label=label)
             return self._all_widths(
                 "integral", seed, lambda at: sampled(self.examples, knots, at, origin)
             )
 
         widths = self.params.widths.values()
-        return Job(label, [_settings(settings), widths, origin], run)
+        return _job(label, [_settings(settings), widths, origin], run)
 
     def _all_widths(
         self, method: str, seed: int, weights: Callable[[Point], Mapping[str, Tensor]]
-    ) -> Rows:
+    ) -> list[ResultRow]:
         points = [at_width(self.examples.family, width) for width in self.params.widths.values()]
         return [self.scorer.row(method, at, weights(at), seed) for at in points]
 
@@ -250,6 +216,11 @@ class Baselines:
             self._scores[criterion, seed] = found
         scores = self._scores[criterion, seed]
         return keep_top(examples.base, examples.groups, scores, examples.shapes(at))
+
+
+def _job(name: str, settings: Any, run: Callable[[], list[ResultRow]]) -> Job[Rows]:
+    """A job whose name tells method, width and seed, beside the settings of its kind."""
+    return Job(name, [name, settings], lambda: tuple(run()))
 
 
 def _settings(section: Section | None, *others: str) -> Any:

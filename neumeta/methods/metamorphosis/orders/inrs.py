@@ -1,23 +1,24 @@
 """INRs of one network, trained from the orders of every strategy at equal budget."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from neumeta.core.cache_key import state_key
+from neumeta.core.cache_key import cache_key
 from neumeta.core.fields import ScoredSplit
+from neumeta.core.jobs import Finished, Job, JobStore
+from neumeta.core.progress import progress
 from neumeta.data.dataset import Dataset
 from neumeta.measure.controls import bypass_floor
 from neumeta.measure.evaluate import evaluate
 from neumeta.methods.metamorphosis.ablation import Ablation
-from neumeta.methods.metamorphosis.ablation_parts import Part, Parts, Variant
 from neumeta.methods.metamorphosis.orders.strategies import STRATEGIES, Strategy
 from neumeta.methods.metamorphosis.params.study import OrderStrategy, StudyInrParams
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
+from neumeta.methods.metamorphosis.variants import Outcome, Variant
 from neumeta.models.family import Family
 from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.morphing import morphing_groups
@@ -54,7 +55,7 @@ class Ordered:
             name: hashlib.sha256(value.numpy().tobytes()).hexdigest()
             for name, value in self.weights.items()
         }
-        return state_key([weights, self.family.settings], [])
+        return cache_key([weights, self.family.settings])
 
 
 def ordered(
@@ -90,64 +91,94 @@ def ordered(
     )
 
 
-def train_inrs(
-    family: Family,
-    weights: Mapping[str, Tensor],
-    dataset: Dataset,
-    study: StudyInrParams,
-    train: TrainParams,
-    sweep: SweepParams,
-    folder: Path,
-    inputs: Sequence[str | Path],
-) -> Iterator[dict[str, Any]]:
-    """Train and score one INR per strategy and seed; what is there already is not trained again.
+class OrderStudy:
+    """The INRs of one network: one per strategy and seed, which is that of solver and training."""
 
-    Every seed is that of the solver and of the INR. Seeds with the same order share its frozen
-    features.
+    def __init__(
+        self,
+        family: Family,
+        weights: Mapping[str, Tensor],
+        dataset: Dataset,
+        study: StudyInrParams,
+        train: TrainParams,
+        sweep: SweepParams,
+    ) -> None:
+        """Order the network by every strategy and seed.
 
-    Args:
-        family: The family that morphs.
-        weights: Parameters of the base network by name.
-        dataset: Data of the training and of the scores.
-        study: Widths, seeds and split.
-        train: Parameters of the training.
-        sweep: Draws, their seed, and precision.
-        folder: Where finished parts lie.
-        inputs: Files that every result depends on.
+        Args:
+            family: The family that morphs.
+            weights: Parameters of the base network by name.
+            dataset: Data of the training and of the scores.
+            study: Widths, seeds and split.
+            train: Parameters of the training.
+            sweep: Draws, their seed, and precision.
+        """
+        self.dataset, self.study, self.train, self.sweep = dataset, study, train, sweep
+        plan = [(strategy, seed) for strategy in STRATEGIES for seed in study.seeds]
+        self.networks = [
+            ordered(family, weights, strategy, seed)
+            for strategy, seed in progress(plan, "orders", "run")
+        ]
+        self._ablation: tuple[str, Ablation] | None = None
 
-    Yields:
-        Rows, one per strategy, seed and width.
-    """
-    for strategy in STRATEGIES:
-        found = {seed: ordered(family, weights, strategy, seed) for seed in study.seeds}
-        keys = {seed: one.key() for seed, one in found.items()}
-        scored: dict[int, Part] = {}
-        for key in dict.fromkeys(keys.values()):
-            seeds = [seed for seed in study.seeds if keys[seed] == key]
-            one = found[seeds[0]]
-            ablation, parts = (
-                Ablation(one.family, one.weights, dataset),
-                Parts(folder / key, inputs),
+    def jobs(self, store: JobStore[Outcome]) -> list[Job[Outcome]]:
+        """List the trainings.
+
+        Args:
+            store: Where the INRs are kept.
+
+        Returns:
+            One per ordered network; those of the same order are one after the other, because they
+            share its features.
+        """
+        keys = [one.key() for one in self.networks]
+        places = sorted(range(len(keys)), key=lambda place: keys.index(keys[place]))
+        return [self._job(self.networks[place], keys[place], store) for place in places]
+
+    def rows(self, store: JobStore[Outcome]) -> list[dict[str, Any]]:
+        """Train and score what is missing.
+
+        Args:
+            store: What is there is not trained again.
+
+        Returns:
+            Rows, one per strategy, seed and width.
+        """
+        jobs = self.jobs(store)
+        outcomes = dict(zip((job.name for job in jobs), store.run(jobs, "INR"), strict=True))
+        return [
+            {
+                "strategy": one.strategy,
+                "seed": one.seed,
+                "width": width,
+                "seen": width in self.train.widths.values(),
+                "accuracy": accuracy,
+                "collapsed": outcomes[_name(one)].collapsed,
+                "variation": one.variation,
+            }
+            for one in self.networks
+            for width, accuracy in zip(
+                self.study.widths, outcomes[_name(one)].accuracies, strict=True
             )
-            variants = {seed: _variant(study, train, sweep, seed) for seed in seeds}
-            ablation.measure(variants.values(), parts)
-            del ablation  # with its features, before those of the next order are made
-            for seed, variant in variants.items():
-                part = parts.read(variant)
-                assert part is not None, "it was measured just now"
-                scored[seed] = part
-        for seed in study.seeds:
-            for width, accuracy in zip(study.widths, scored[seed].accuracies, strict=True):
-                yield {
-                    "strategy": strategy.name,
-                    "seed": seed,
-                    "width": width,
-                    "seen": width in train.widths.values(),
-                    "accuracy": accuracy,
-                    "collapsed": scored[seed].collapsed,
-                    "variation": found[seed].variation,
-                    "seconds": scored[seed].seconds,
-                }
+        ]
+
+    def _job(self, one: Ordered, key: str, store: JobStore[Outcome]) -> Job[Outcome]:
+        def run() -> Outcome | Finished[Outcome]:
+            return self._ablation_of(one, key).job("", variant, store, key).run()
+
+        variant = _variant(self.study, self.train, self.sweep, one.seed)
+        return Job(_name(one), [key, variant.settings()], run)
+
+    def _ablation_of(self, one: Ordered, key: str) -> Ablation:
+        """That of one order at a time: its features are large."""
+        if self._ablation is None or self._ablation[0] != key:
+            self._ablation = None
+            self._ablation = key, Ablation(one.family, one.weights, self.dataset)
+        return self._ablation[1]
+
+
+def _name(one: Ordered) -> str:
+    return f"{one.strategy} seed {one.seed}"
 
 
 def _variant(study: StudyInrParams, train: TrainParams, sweep: SweepParams, seed: int) -> Variant:

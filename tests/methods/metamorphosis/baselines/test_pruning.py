@@ -11,13 +11,7 @@ from neumeta.core.fields import Criterion
 from neumeta.methods.metamorphosis.baselines.channels import keep_top, take_channels
 from neumeta.methods.metamorphosis.baselines.examples import Examples
 from neumeta.methods.metamorphosis.baselines.individual import given_network
-from neumeta.methods.metamorphosis.baselines.pruning import (
-    Scores,
-    _gradients,
-    _mean_gradient,
-    _mean_square_gradient,
-    channel_scores,
-)
+from neumeta.methods.metamorphosis.baselines.pruning import Scores, _gradients, channel_scores
 from neumeta.methods.metamorphosis.params.baselines import ScoringParams
 from neumeta.models.family import Family
 from tests.methods.metamorphosis.baselines.toy_examples import (
@@ -111,8 +105,7 @@ def scores_of_torch_pruning(examples: Examples, criterion: Criterion, seed: int)
     network = given_network(examples, examples.family.base, examples.base)
     if criterion in ("taylor", "hessian"):
         parameters = dict(network.named_parameters())
-        measure = _mean_gradient if criterion == "taylor" else _mean_square_gradient
-        for name, value in _gradients(examples, measure, SOME).items():
+        for name, value in _gradients(examples, criterion, SOME).items():
             parameters[name].grad = value
     options = {"group_reduction": "sum", "normalizer": None, "bias": True}
     importances = {

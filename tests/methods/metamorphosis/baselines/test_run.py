@@ -10,9 +10,9 @@ import pytest
 
 import neumeta.methods.metamorphosis.baselines.run as run_module
 from neumeta.core.errors import UserError
+from neumeta.core.jobs import Finished, Job, Shard
 from neumeta.core.reading import parse
-from neumeta.measure.results import ResultRow, results_csv, to_frame
-from neumeta.methods.metamorphosis.baselines.diary import Diary, Entry
+from neumeta.measure.results import ResultRow, results_csv, row_store, to_frame
 from neumeta.methods.metamorphosis.baselines.run import Baselines
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
 from tests.methods.metamorphosis.baselines.toy_examples import (
@@ -28,7 +28,7 @@ CRITERIA = ("random", "l1", "l2", "taylor", "hessian")
 
 def lenet_rows(folder: Path) -> list[ResultRow]:
     params = every_kind(WIDTHS, [3])
-    return Baselines(lenet_examples(), params).measure(Diary(folder, None, []))
+    return Baselines(lenet_examples(), params).measure(row_store(folder, None))
 
 
 def test_every_method_width_and_seed(tmp_path: Path) -> None:
@@ -59,14 +59,14 @@ def test_all_methods_that_do_not_train_agree_at_the_base_width(tmp_path: Path) -
 
 def test_what_is_null_is_not_run(tmp_path: Path) -> None:
     params = parse(BaselineParams, {"widths": WIDTHS, "origin": "edge"}, "toy", "baselines")
-    rows = Baselines(lenet_examples(), params).measure(Diary(tmp_path, None, []))
+    rows = Baselines(lenet_examples(), params).measure(row_store(tmp_path, None))
     assert {row.method for row in rows} == {"base", "interpolated", "bypass"}
 
 
 def test_a_resnet_scores_its_whole_network(tmp_path: Path) -> None:
     examples = resnet_examples()
     params = every_kind({"start": 16, "stop": 64, "step": 24}, [16])
-    rows = Baselines(examples, params).measure(Diary(tmp_path, None, []))
+    rows = Baselines(examples, params).measure(row_store(tmp_path, None))
     for row in rows:
         shapes = examples.family.shapes(at(row.width))
         assert row.params == sum(math.prod(shape) for shape in shapes.values())
@@ -102,27 +102,45 @@ def test_a_killed_run_loses_one_network_and_changes_nothing(
     assert len(trained) == len(set(trained)) == 7
 
 
-def test_the_diary_keeps_rows_to_the_bit(tmp_path: Path) -> None:
+def job(name: str, settings: Any = None) -> Job[tuple[ResultRow, ...]]:
+    """A job that is never run."""
+    return Job(name, [name, settings], tuple)
+
+
+def test_the_store_keeps_rows_to_the_bit(tmp_path: Path) -> None:
     rows = (
         ResultRow("individual", 3, True, 0, 1 / 3, 0.1 + 0.2, 10, 20),
         ResultRow("base", 4, False, None, 2 / 3, float("inf"), 10, 20),
     )
-    first = Diary(tmp_path, "shared", [])
-    first.add("a", {"lr": 1}, Entry(rows, 1.5))
-    again = Diary(tmp_path, "shared", [])
-    assert again.read("a", {"lr": 1}) == Entry(rows, 1.5)
-    assert again.read("a", {"lr": 2}) is None
-    assert again.read("b", {"lr": 1}) is None
-    assert Diary(tmp_path, "other", []).read("a", {"lr": 1}) is None
+    first = row_store(tmp_path, "shared")
+    first.keep(job("a", {"lr": 1}), Finished(rows, 1.5))
+    again = row_store(tmp_path, "shared")
+    assert again.read(job("a", {"lr": 1})) == Finished(rows, 1.5)
+    assert again.read(job("a", {"lr": 2})) is None
+    assert again.read(job("b", {"lr": 1})) is None
+    assert row_store(tmp_path, "other").read(job("a", {"lr": 1})) is None
 
 
 def test_what_nobody_asks_for_is_forgotten(tmp_path: Path) -> None:
-    diary = Diary(tmp_path, "shared", [])
+    store = row_store(tmp_path, "shared")
     for name in ("a", "b"):
-        diary.add(name, None, Entry((), 1.0))
-    diary.forget_others([("b", None)])
-    assert diary.read("a", None) is None
-    assert diary.read("b", None) == Entry((), 1.0)
+        store.keep(job(name), Finished((), 1.0))
+    store.forget_others([store.path(job("b").settings)])
+    assert store.read(job("a")) is None
+    assert store.read(job("b")) == Finished((), 1.0)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_shards_joined_give_the_table_of_one_run(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = lenet_rows(tmp_path / "whole")
+    for index in range(1, count + 1):
+        comparison = Baselines(lenet_examples(), every_kind(WIDTHS, [3]))
+        comparison.measure(row_store(tmp_path / "shards", None), Shard(index, count))
+    for name in ("train_network", "train_slimmable", "train_integral"):
+        monkeypatch.setattr(run_module, name, None)  # nothing is left to train
+    assert lenet_rows(tmp_path / "shards") == whole
 
 
 def test_one_width_more_trains_its_networks_alone(
@@ -138,23 +156,25 @@ def test_one_width_more_trains_its_networks_alone(
 
     monkeypatch.setattr(run_module, "train_network", counting)
     comparison = Baselines(lenet_examples(), every_kind(WIDTHS, [3, 2]))
-    rows = comparison.measure(Diary(tmp_path, None, []))
+    rows = comparison.measure(row_store(tmp_path, None))
     assert len(trained) == 7 and all("h=2" in label for label in trained)
-    fresh = comparison.measure(Diary(tmp_path / "fresh", None, []))
+    fresh = comparison.measure(row_store(tmp_path / "fresh", None))
     assert results_csv(to_frame(rows)) == results_csv(to_frame(fresh))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"rows": [{"method": "x"}], "seconds": 1})])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", json.dumps({"value": [{"method": "x"}], "seconds": 1})]
+)
 def test_a_damaged_entry_is_dropped(
     text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    diary = Diary(tmp_path, None, [])
-    diary.add("a", None, Entry((), 1.0))
-    (file,) = tmp_path.iterdir()
+    store = row_store(tmp_path, None)
+    store.keep(job("a"), Finished((), 1.0))
+    (file,) = store.folder.iterdir()
     file.write_text(text)
-    assert diary.read("a", None) is None
-    assert "damaged" in caplog.text and "running a again" in caplog.text
-    assert list(tmp_path.iterdir()) == []
+    assert store.read(job("a")) is None
+    assert "damaged" in caplog.text and "doing a again" in caplog.text
+    assert list(store.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,17 @@ import pytest
 import torch
 from torch.func import functional_call
 
+from neumeta.core.jobs import Shard
 from neumeta.core.reading import parse
-from neumeta.data.dataset import Dataset, write_dataset
+from neumeta.data.dataset import Dataset
 from neumeta.methods.metamorphosis.orders import inrs
-from neumeta.methods.metamorphosis.orders.inrs import controls, ordered, train_inrs
+from neumeta.methods.metamorphosis.orders.inrs import OrderStudy, controls, ordered
 from neumeta.methods.metamorphosis.orders.strategies import STRATEGIES
 from neumeta.methods.metamorphosis.params.study import StudyInrParams, study_params
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 from neumeta.methods.metamorphosis.problem import make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
+from neumeta.methods.metamorphosis.variants import outcome_store
 from neumeta.permute.variation import total_variation
 from tests.methods.metamorphosis.orders.test_orders import cifar_family, weights_of
 from tests.toy import at, toy_dataset, toy_family, toy_params, trained_toy
@@ -50,18 +52,13 @@ class Trainings:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> tuple[Dataset, list[str]]:
-    dataset = toy_dataset()
-    write_dataset(tmp_path / "toy.safetensors", dataset)
-    return dataset, [str(tmp_path / "toy.safetensors")]
+def data() -> Dataset:
+    return toy_dataset()
 
 
-def measure(data: tuple[Dataset, list[str]], folder: Path) -> list[dict[str, Any]]:
-    study, train, sweep = parameters()
-    dataset, inputs = data
-    place = folder / "parts"
-    rows = train_inrs(toy_family(), trained_toy(), dataset, study, train, sweep, place, inputs)
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+def measure(data: Dataset, folder: Path) -> list[dict[str, Any]]:
+    store = outcome_store(folder / "kept", None)
+    return OrderStudy(toy_family(), trained_toy(), data, *parameters()).rows(store)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda s: s.name)
@@ -108,7 +105,7 @@ def test_our_order_is_the_smoothest_that_an_inr_sees() -> None:
 
 
 def test_rows_are_complete_and_equal_orders_share_their_features(
-    data: tuple[Dataset, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = STRATEGIES[:3]
     monkeypatch.setattr(inrs, "STRATEGIES", some)
@@ -129,14 +126,14 @@ def test_rows_are_complete_and_equal_orders_share_their_features(
     # Nothing is trained twice: neither in a second run nor after an interruption.
     assert measure(data, tmp_path) == rows
     assert trainings.count == 6
-    kept = sorted((tmp_path / "parts").rglob("*.json"))
+    kept = sorted((tmp_path / "kept").rglob("*.json"))
     kept[0].unlink()
     assert measure(data, tmp_path) == rows
     assert trainings.count == 6  # its INR is there, only its score was lost
 
 
 def test_a_row_is_what_the_trainer_makes_of_that_order(
-    data: tuple[Dataset, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inrs, "STRATEGIES", STRATEGIES[1:2])
     family, (study, train, sweep) = toy_family(), parameters()
@@ -146,7 +143,7 @@ def test_a_row_is_what_the_trainer_makes_of_that_order(
         if (row["strategy"], row["seed"], row["width"]) == ("random", 1, 4)
     )
     found = ordered(family, trained_toy(), STRATEGIES[1], seed=1)
-    inr = Trainer(make_problem(found.family, found.weights, data[0], train), 1).run()
+    inr = Trainer(make_problem(found.family, found.weights, data, train), 1).run()
     with torch.no_grad():
         made = inr.weights(
             at(4),
@@ -154,14 +151,14 @@ def test_a_row_is_what_the_trainer_makes_of_that_order(
             noise=train.sample_noise,
             generator=torch.Generator().manual_seed(sweep.seed),
         )
-    test = data[0].split(study.split)
+    test = data.split(study.split)
     outputs = functional_call(family.skeleton(at(4)), {**found.weights, **made}, test.inputs)
     accuracy = (outputs.argmax(1) == test.targets).float().mean().item()
     assert row["accuracy"] == pytest.approx(accuracy)
 
 
 def test_a_killed_study_goes_on(
-    data: tuple[Dataset, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inrs, "STRATEGIES", STRATEGIES[:2])
     trainings = Trainings(monkeypatch)
@@ -182,10 +179,26 @@ def test_a_killed_study_goes_on(
     assert rows == measure(data, tmp_path / "afresh")
 
 
-def test_controls_are_base_and_bypass(data: tuple[Dataset, list[str]]) -> None:
+@pytest.mark.parametrize("count", [2, 7])
+def test_shards_train_each_inr_once(
+    count: int, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inrs, "STRATEGIES", STRATEGIES[:2])
+    whole = measure(data, tmp_path / "whole")
+    trainings = Trainings(monkeypatch)
+    for index in range(1, count + 1):
+        store = outcome_store(tmp_path / "kept", None)
+        study = OrderStudy(toy_family(), trained_toy(), data, *parameters())
+        store.run(study.jobs(store), shard=Shard(index, count))
+    assert trainings.count == 4
+    assert measure(data, tmp_path) == whole
+    assert trainings.count == 4
+
+
+def test_controls_are_base_and_bypass(data: Dataset) -> None:
     family, weights = toy_family(), trained_toy()
-    found = controls(family, weights, data[0], "test")
-    test = data[0].split("test")
+    found = controls(family, weights, data, "test")
+    test = data.split("test")
     outputs = functional_call(family.skeleton(at(4)), weights, test.inputs)
     assert found["base"] == pytest.approx((outputs.argmax(1) == test.targets).float().mean().item())
     # Everything is generated in LeNet: with zeros the answer is the first class, one in three.

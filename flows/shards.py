@@ -1,8 +1,8 @@
-"""The width sweep beyond one process: shards of it side by side on Dask workers.
+"""A stage beyond one process: shards of its jobs side by side on Dask workers.
 
 The truth stays `dvc repro`. A shard is the stage's own command with `--shard I/N`: it leaves what
-it measured where the stage looks for it, and writes none of the stage's outs. So the flow runs the
-shards first and then the stage as always, which finds every part and only joins them.
+it finished where the stage looks for it, and writes none of the stage's outs. So the flow runs the
+shards first and then the stage as always, which finds every job done and only joins them.
 """
 
 import contextlib
@@ -88,7 +88,7 @@ def workers_of(client: "Client") -> dict[str, Worker]:
         client.wait_for_workers(1, timeout=CONNECT_SECONDS)
     except TimeoutError as error:
         address = client.scheduler_info()["address"]
-        raise FlowError(f"sweep_scheduler {address}: it has no workers; start some") from error
+        raise FlowError(f"scheduler {address}: it has no workers; start some") from error
     found = client.scheduler_info(n_workers=-1)["workers"]
     cores = client.run(os.cpu_count)
     return {
@@ -104,7 +104,7 @@ def workers_of(client: "Client") -> dict[str, Worker]:
     persist_result=False,
     retries=RETRIES,
     retry_delay_seconds=RETRY_DELAYS,
-    retry_condition_fn=worth_retrying,  # a measurement that failed is not repeated
+    retry_condition_fn=worth_retrying,  # a job that failed is not repeated
 )
 def run_shard_task(
     name: str, command: list[str], root: str, threads: dict[str, int]
@@ -126,12 +126,12 @@ def run_shard_task(
     return run_child_task.fn(name, with_threads(command, own), root)
 
 
-@flow(name="sweep-shards", flow_run_name="{stage}", validate_parameters=False)
-def sweep_shards(stage: str, commands: dict[str, list[str]], root: str) -> State[Any]:
-    """Run the shards of one sweep; part of the flow `width-report`.
+@flow(name="shards", flow_run_name="{stage}", validate_parameters=False)
+def shards_of_stage(stage: str, commands: dict[str, list[str]], root: str) -> State[Any]:
+    """Run the shards of one stage; part of the flow `width-report`.
 
     Args:
-        stage: the sweep.
+        stage: the stage.
         commands: program and arguments of each shard by its name.
         root: the repository.
 
@@ -154,7 +154,7 @@ def sweep_shards(stage: str, commands: dict[str, list[str]], root: str) -> State
         raise
     if errors:
         return Failed(message=errors[0])
-    return Completed(message=f"{len(commands)} shards measured")
+    return Completed(message=f"{len(commands)} shards done")
 
 
 def _error(future: PrefectFuture[StageResult]) -> str:
@@ -190,20 +190,20 @@ def _end_children() -> None:
     children.CHILDREN.open()
 
 
-def measure_shards(stage: Stage, root: Path, sharding: Sharding) -> None:
-    """Run all shards of a sweep to their end.
+def run_shards(stage: Stage, root: Path, sharding: Sharding) -> None:
+    """Run all shards of a stage to their end.
 
     Args:
-        stage: the sweep.
+        stage: the stage.
         root: the repository.
         sharding: how many, and where.
 
     Raises:
-        StageError: a shard failed; the parts of the others are kept.
+        StageError: a shard failed; what the others finished is kept.
     """
     commands = shard_commands(stage, sharding.workers)
     runner: Any = task_runner(sharding)
-    measure = sweep_shards.with_options(task_runner=runner)
-    state = measure(stage.name, commands, str(root), return_state=True)
+    sharded = shards_of_stage.with_options(task_runner=runner)
+    state = sharded(stage.name, commands, str(root), return_state=True)
     if not state.is_completed():
         raise StageError(stage.name, "failed", one_line(state.message or "the shards failed"))

@@ -1,4 +1,4 @@
-"""Sweeps on Dask workers, against a real server and with real child processes."""
+"""Jobs on Dask workers, against a real server and with real child processes."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from tests.flows.toy import PROJECT, Flows, alive, dvc, shell, wait_for
 # DVC 3.67 reads an attribute that pygtrie has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value:DeprecationWarning")
 
-SWEEP = Path("data/experiments/digits-lenet/sweep.csv")
+EXPERIMENT = Path("data/experiments/digits-lenet")
 
 # Plays the stage: a shard leaves its number of threads, and sleeps or fails if told so.
 SCRIPT = """\
@@ -34,13 +34,18 @@ if "--shard" in sys.argv:
 else:
     Path("sweep.csv").write_text("".join(sorted(p.name for p in Path().glob("part-*"))))
 """
-STAGE = {"cmd": "python stage.py", "deps": ["told.txt"], "outs": ["sweep.csv"]}
+STAGE = {
+    "cmd": "python stage.py",
+    "deps": ["told.txt"],
+    "outs": ["sweep.csv"],
+    "meta": {"shards": True},
+}
 
 
-def make_repository(folder: Path, entry: dict[str, object]) -> Path:
-    """A repository whose one stage is a sweep."""
+def make_repository(folder: Path, name: str, entry: dict[str, object]) -> Path:
+    """A repository of one stage."""
     with (folder / "dvc.yaml").open("w") as stream:
-        YAML(typ="safe", pure=True).dump({"stages": {"sweep": entry}}, stream)
+        YAML(typ="safe", pure=True).dump({"stages": {name: entry}}, stream)
     shell("git", "init", "-q", "-b", "main", cwd=folder)
     dvc("init", "-q", cwd=folder)
     return folder
@@ -48,9 +53,9 @@ def make_repository(folder: Path, entry: dict[str, object]) -> Path:
 
 @pytest.fixture
 def scripted(tmp_path: Path) -> Path:
-    """A sweep of two shards that does what told.txt says."""
+    """A stage that does what told.txt says, in shards too."""
     (tmp_path / "stage.py").write_text(SCRIPT)
-    return make_repository(tmp_path, {"foreach": ["alpha"], "do": STAGE})
+    return make_repository(tmp_path, "sweep", {"foreach": ["alpha"], "do": STAGE})
 
 
 @pytest.fixture
@@ -87,34 +92,44 @@ def started(part: Path) -> str:
     return str(wait_for(lambda: part.exists() and part.read_text(), 60, "no shard started"))
 
 
-def test_two_local_workers_give_the_table_of_one_run(
-    finished: Path, tmp_path: Path, flows: Flows
+@pytest.mark.parametrize(("stage", "out", "jobs"), [("sweep", "sweep.csv", 8), ("train", "inr", 2)])
+def test_two_local_workers_give_the_bytes_of_one_run(
+    stage: str, out: str, jobs: int, finished: Path, tmp_path: Path, flows: Flows
 ) -> None:
-    """The project's own sweep, at toy size."""
+    """The project's own stages, at toy size."""
     root = Path(shutil.copytree(finished, tmp_path / "project"))
-    entry = YAML(typ="safe", pure=True).load((PROJECT / "dvc.yaml").read_text())["stages"]["sweep"]
-    entry["do"]["deps"] = [dep for dep in entry["do"]["deps"] if dep.startswith("data/")]
-    make_repository(root, entry)
-    whole = (root / SWEEP).read_bytes()
-    (root / SWEEP).unlink()
-    code, output = flows.run(root, "--sweep-workers", "2")
+    entry = YAML(typ="safe", pure=True).load((PROJECT / "dvc.yaml").read_text())["stages"][stage]
+    entry["foreach"] = {"digits-lenet": "digits"}
+    # Which code and selection they are run with does not matter here.
+    entry["do"]["params"] = [key for key in entry["do"]["params"] if isinstance(key, str)]
+    make_repository(root, stage, entry)
+    place = root / EXPERIMENT / out
+    whole = contents(place)
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    code, output = flows.run(root, "--workers", "2")
     assert code == 0, output
     assert output.rstrip().endswith("1 ran")
     for index in (1, 2):
-        line = f"sweep shard {index}/2: 0 parts were there, 4 measured"
-        assert f"sweep@digits-lenet {index}/2' - digits-lenet: {line}" in output
-    assert "digits-lenet: sweep: 8 parts were there, 0 measured" in output
-    assert (root / SWEEP).read_bytes() == whole
-    assert not list((root / "data/.resume").glob("*/sweep"))
+        line = f"{stage} digits-lenet, shard {index}/2: 0 jobs were there, {jobs // 2} done now"
+        assert f"{stage}@digits-lenet {index}/2' - {line}" in output
+    assert f"{stage} digits-lenet: {jobs} jobs were there, 0 done now" in output
+    assert contents(place) == whole
+    assert not list((root / "data/.resume").glob(f"*/{stage}"))
     assert "up to date" in dvc("status", cwd=root)
+
+
+def contents(place: Path) -> dict[str, bytes]:
+    """Of a file, or of the files in a folder."""
+    files = sorted(place.iterdir()) if place.is_dir() else [place]
+    return {path.name: path.read_bytes() for path in files}
 
 
 def test_workers_of_a_running_scheduler_measure_too(
     scripted: Path, flows: Flows, scheduler: str
 ) -> None:
     (scripted / "told.txt").write_text("fail")
-    local = ["--sweep-workers", "2"]
-    on_dask = [*local, "--sweep-scheduler", scheduler]
+    local = ["--workers", "2"]
+    on_dask = [*local, "--scheduler", scheduler]
     for arguments in (local, on_dask):
         code, output = flows.run(scripted, *arguments)
         assert code == 1
@@ -137,9 +152,9 @@ def test_ending_the_flow_ends_the_shards_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "777")  # not what a shard must get
-    arguments = ["--sweep-workers", "2"]
+    arguments = ["--workers", "2"]
     if where == "scheduler":
-        arguments += ["--sweep-scheduler", request.getfixturevalue("scheduler")]
+        arguments += ["--scheduler", request.getfixturevalue("scheduler")]
     (scripted / "told.txt").write_text("sleep")
     process = flows.start(scripted, *arguments)
     parts = [scripted / f"part-{index}-2" for index in (1, 2)]
