@@ -5,6 +5,7 @@ people: what runs is decided by the child `dvc repro` of each stage, under DVC's
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,39 @@ def read_graph(root: Path) -> tuple[list[Stage], dict[str, str]]:
     Raises:
         FlowError: no DVC repository, or a broken dvc.yaml, dvc.lock or params.yaml.
     """
+    with _opened(root) as repo:
+        graph = repo.index.graph
+        nodes = sorted(graph, key=lambda n: (n.path_in_repo, str(getattr(n, "name", ""))))
+        stages = [_stage(node, graph, root) for node in nodes]
+        reasons = {_name(node): list(_reasons(node, root)) for node in nodes}
+    return stages, {name: "; ".join(found) for name, found in reasons.items() if found}
+
+
+def must_run(root: Path, name: str) -> bool:
+    """Tell whether a pipeline has a stage that is not up to date, without a look at the others.
+
+    Args:
+        root: the repository.
+        name: the stage.
+
+    Returns:
+        False also where there is no such stage.
+
+    Raises:
+        FlowError: see `read_graph`.
+    """
+    with _opened(root) as repo:
+        nodes = [node for node in repo.index.stages if _name(node) == name]
+        return any(True for node in nodes for _ in _reasons(node, root))
+
+
+@contextmanager
+def _opened(root: Path) -> Iterator[Repo]:
     try:
         with Repo(str(root)) as repo:
-            graph = repo.index.graph
-            nodes = sorted(graph, key=lambda n: (n.path_in_repo, str(getattr(n, "name", ""))))
-            stages = [_stage(node, graph, root) for node in nodes]
-            reasons = {_name(node): list(_reasons(node, root)) for node in nodes}
+            yield repo
     except DvcException as error:
         raise FlowError(f"{root}: cannot read the pipeline: {one_line(error)}") from error
-    return stages, {name: "; ".join(found) for name, found in reasons.items() if found}
 
 
 def _name(node: Any) -> str:

@@ -25,7 +25,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts, children
 from flows.after_run import commit_results, post_reports
-from flows.dvc_graph import read_graph, read_plan
+from flows.dvc_graph import must_run, read_graph, read_plan
 from flows.environment import project_root
 from flows.errors import FlowError, one_line
 from flows.plan import Plan, PlannedStage, Stage
@@ -36,6 +36,7 @@ from flows.stage_task import (
     StageError,
     StageResult,
     dvc_command,
+    execute,
     run_child_task,
     run_logger,
     stage_command,
@@ -43,6 +44,8 @@ from flows.stage_task import (
 
 # Stages side by side. Two trainings on two cores take longer than one after the other.
 STAGES_AT_ONCE = int(os.environ.get("NEUMETA_STAGES_AT_ONCE") or (os.cpu_count() or 1) // 4 or 1)
+# Writes what all other stages take for their code: until it has run, no plan can be right.
+CODE = "code"
 
 INTERRUPTED = 130
 
@@ -72,7 +75,7 @@ def width_report(
         pull: fetch cached results from the DVC remote first.
         push: send new results to the DVC remote at the end.
         commit: commit dvc.lock and the reports with git at the end.
-        dry: only post the plan.
+        dry: only post the plan, after the stage `code`, without which there is none.
         experiments: switch params.yaml to these experiments first; empty to leave it alone.
         workers: do the jobs of a stage in so many shards at once, on Dask workers; 1 for none.
         scheduler: address of a Dask scheduler to use for that, such as tcp://10.0.0.5:8786,
@@ -108,7 +111,7 @@ def _run(
 ) -> State[Any]:
     sharding.check_scheduler()
     if dry and experiments:
-        raise FlowError("a dry run writes nothing, so it cannot switch experiments: give only one")
+        raise FlowError("a dry run leaves params.yaml alone: give --dry or experiments, not both")
     if experiments:
         use = [sys.executable, "-m", "neumeta", "use", *experiments]
         run_child_task.submit("use", use, str(root)).result()
@@ -120,6 +123,8 @@ def _run(
     if pull:
         command = dvc_command("--wait-for-lock", "pull", "--run-cache", "--allow-missing")
         run_child_task.submit("pull", command, str(root)).result()
+    if must_run(root, CODE):
+        run_child_task.submit(CODE, stage_command(CODE), str(root)).result()
     plan = read_plan(root, targets, force)
     run_logger().info("%s", plan)
     create_table_artifact(artifacts.plan_rows(plan), key="plan", description="Plan")
@@ -263,16 +268,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         if args.dry and args.experiments:
-            raise FlowError("--dry writes nothing, so it cannot be combined with --experiments")
+            raise FlowError("--dry leaves params.yaml alone, so it excludes --experiments")
         Sharding(args.workers, args.scheduler).check_scheduler()
         if not args.experiments:
-            plan = read_plan(project_root(), args.targets, args.force)
+            root = project_root()
+            if args.dry and must_run(root, CODE):
+                execute(CODE, stage_command(CODE), root, lambda line: None)
+            plan = read_plan(root, args.targets, args.force)
             if args.dry:
                 print(plan)
                 return 0
-    except FlowError as error:
+    except (FlowError, StageError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, StageError) else 2
     try:
         # Workers of a scheduler elsewhere could not reach a server of ours: each starts its own.
         with nullcontext() if args.scheduler else server_of_a_run():

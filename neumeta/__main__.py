@@ -153,26 +153,29 @@ def _info(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    import torch
+    from dataclasses import replace
 
     from neumeta.data.dataset import read_dataset
-    from neumeta.measure.evaluate import evaluate
+    from neumeta.measure.evaluator import Evaluator
     from neumeta.methods.metamorphosis.morph import load
     from neumeta.methods.metamorphosis.points import at_width
-    from neumeta.tasks.registry import task_named
 
     deterministic()
     morph = load(args.checkpoint)
     points = [at_width(morph.family, width) for width in args.width]
     dataset = read_dataset(args.dataset, morph.family.input_spec)
-    split = dataset.split(args.split)
-    print(f"width  accuracy  loss    ({args.split}, n = {len(split)}, K = {args.draws})")
+    evaluator = Evaluator(morph.family, dataset, args.split, whole=True)
+    source = replace(morph, draws=args.draws, noise=args.noise)
+    metrics = {metric.name: (metric, max(len(metric.name), 6)) for metric in evaluator.task.metrics}
+    names = "  ".join(f"{name:<{size}}" for name, (_, size) in metrics.items())
+    print(f"width  {names}  ({args.split}, n = {len(evaluator)}, K = {args.draws})")
     for at in points:
-        generator = torch.Generator().manual_seed(args.seed)
-        weights = morph.weights(at, draws=args.draws, noise=args.noise, generator=generator)
-        network = morph.family.skeleton(at)
-        score = evaluate(network, weights, split, task_named(dataset.task))
-        print(f"{at['width']:5d}  {score.accuracy:8.2%}  {score.mean_loss:.4f}")
+        found = evaluator.measure(
+            source, [at], [args.seed], method="sampled", item=str(args.checkpoint)
+        )
+        cells = ((*metrics[row.metric], row.value) for row in found)
+        shown = (f"{metric.format(value):>{size}}" for metric, size, value in cells)
+        print(f"{at['width']:5d}", *shown, sep="  ")
 
 
 def _permute(args: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 import builtins
 import io
+import json
 import os
 import shutil
 import sys
@@ -11,16 +12,24 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from neumeta.core.identity import read_tree, stage_modules
 from tests.stages.commands import OF_EXPERIMENTS, STAGES, command_of, filled, run_stage
 from tests.toy import ROOT, toy_params, write_toy_params
 
 ALL = (*STAGES, "index")
 
 
-def entry_of(stage: str) -> dict[str, Any]:
+CODE = "code"  # the stage that makes the identities of all others
+IDENTITIES = "code.json"
+
+
+def entries() -> dict[str, dict[str, Any]]:
     graph = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    entry: dict[str, Any] = graph["stages"][stage]
-    return entry.get("do", entry)
+    return {stage: entry.get("do", entry) for stage, entry in graph["stages"].items()}
+
+
+def entry_of(stage: str) -> dict[str, Any]:
+    return entries()[stage]
 
 
 def named(stage: str, key: str) -> list[str]:
@@ -33,10 +42,31 @@ def outs_of(stage: str) -> list[str]:
     return [path for key in ("outs", "metrics", "plots") for path in named(stage, key)]
 
 
+def test_code_is_named_by_the_stage_code_alone() -> None:
+    """An edit reaches all others by their identities, and so only those that import it."""
+    named_code = {
+        stage: [dep for dep in entry.get("deps", []) if not dep.startswith(("data/", "reports/"))]
+        for stage, entry in entries().items()
+    }
+    assert {stage: deps for stage, deps in named_code.items() if deps} == {
+        CODE: ["code.yaml", "neumeta", "requirements.lock"]
+    }
+
+
+@pytest.mark.parametrize("stage", ALL)
+def test_a_stage_takes_its_own_identity_and_no_other(stage: str) -> None:
+    files = [param for param in entry_of(stage)["params"] if isinstance(param, dict)]
+    assert files == [{IDENTITIES: [stage]}]
+
+
+def test_identities_are_kept_in_git_and_made_for_every_stage() -> None:
+    assert entry_of(CODE)["outs"] == [{IDENTITIES: {"cache": False}}]
+    assert set(json.loads((ROOT / IDENTITIES).read_text())) == set(ALL)
+
+
 def test_every_stage_module_has_an_entry_and_a_section() -> None:
-    graph = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    modules = {path.stem for path in (ROOT / "neumeta/stages").rglob("[a-z]*.py")}
-    assert set(graph["stages"]) == modules == set(ALL)
+    modules = set(stage_modules(read_tree(ROOT)))
+    assert set(entries()) == modules == {CODE, *ALL}
     params = toy_params()
     experiment, study = set(params["digits-lenet"]), set(params["permutation-study"])
     assert experiment - {"dataset", "family"} == set(OF_EXPERIMENTS) - {"data"}
@@ -80,7 +110,8 @@ class FileSpy:
         load_value = neumeta.core.reading.load_value
 
         def spy_load_value(key: str, *args: Any) -> Any:
-            self.sections.add(key)
+            if not args or Path(args[0]).name == "params.yaml":
+                self.sections.add(key)
             return load_value(key, *args)
 
         for module in list(sys.modules.values()):
@@ -97,7 +128,7 @@ def covers(declared: list[str], path: str) -> bool:
     return any(path == entry or path.startswith(f"{entry}/") for entry in declared)
 
 
-@pytest.mark.parametrize("stage", ALL)
+@pytest.mark.parametrize("stage", (CODE, *ALL))
 def test_main_reads_and_writes_exactly_what_is_declared(
     stage: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +136,12 @@ def test_main_reads_and_writes_exactly_what_is_declared(
     shutil.copytree(finished, folder)
     deps = [dep for dep in named(stage, "deps") if not dep.startswith("neumeta")]
     outs = outs_of(stage)
+    if stage == CODE:  # it alone reads code, that of the folder it runs in
+        skip = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "neumeta", folder / "neumeta", ignore=skip)
+        for path in ("code.yaml", "requirements.lock", IDENTITIES):
+            shutil.copy(ROOT / path, folder)
+        deps.append("neumeta")
     for path in outs:
         shutil.rmtree(folder / path) if (folder / path).is_dir() else (folder / path).unlink()
     if stage == "ablate":  # without a table it needs nothing
@@ -124,7 +161,8 @@ def test_main_reads_and_writes_exactly_what_is_declared(
     assert {dep for dep in deps if not any(covers([dep], p) for p in read)} == set(), "not read"
     assert {path for path in written if not covers(outs, path)} == set(), "not declared"
     assert {out for out in outs if not (folder / out).exists()} == set(), "not written"
-    declared = set(named(stage, "params"))
+    # The identity is for DVC to compare; only the guard looks at it, and only under DVC.
+    declared = set(named(stage, "params")) - {IDENTITIES}
     assert spy.sections == declared, "params"
 
 

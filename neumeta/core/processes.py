@@ -3,18 +3,22 @@
 All processes draw the same widths, noise and batches from the same seed, so each has the same
 INR. A process runs the network on its share of the batch; gradients are then averaged. The result
 is that of one process up to the order of floating-point sums.
+
+On CUDA every process has a card of its own and messages go by nccl; elsewhere they go by gloo,
+through the memory of the CPU.
 """
 
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from neumeta.core.device import CPU, available, own_card
 from neumeta.core.errors import UserError
 
 
@@ -25,10 +29,12 @@ class ProcessGroup:
     Attributes:
         rank: Number of this process, from 0.
         size: Number of processes.
+        device: Where this process computes.
     """
 
     rank: int = 0
     size: int = 1
+    device: torch.device = CPU
 
     @property
     def leads(self) -> bool:
@@ -75,8 +81,7 @@ class ProcessGroup:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
         joined = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(joined)
-        joined /= self.size
+        joined = self._sum(joined) / self.size
         parts = joined.split([gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
@@ -93,8 +98,8 @@ class ProcessGroup:
         if self.size == 1:
             return values
         joined = torch.tensor([values[key] for key in sorted(values)], dtype=torch.float64)
-        dist.all_reduce(joined)
-        return dict(zip(sorted(values), (joined / self.size).tolist(), strict=True))
+        means = self._sum(joined) / self.size
+        return dict(zip(sorted(values), means.tolist(), strict=True))
 
     def agree(self, state: str) -> None:
         """Go on only when all processes have come here, in the same state.
@@ -118,23 +123,50 @@ class ProcessGroup:
                 "data/.resume, or delete it on every machine"
             )
 
+    def _sum(self, values: Tensor) -> Tensor:
+        """Sum over the processes; the result lies where the values do."""
+        sent = values.to(self.device if backend_of(self.device) == "nccl" else CPU)
+        dist.all_reduce(sent)
+        return sent.to(values.device)
+
 
 ALONE = ProcessGroup()
 
 
+def backend_of(device: torch.device) -> Literal["nccl", "gloo"]:
+    """Choose how processes talk.
+
+    Args:
+        device: Where they compute.
+
+    Returns:
+        nccl on CUDA; gloo elsewhere, which takes tensors of the CPU.
+    """
+    return "nccl" if device.type == "cuda" else "gloo"
+
+
 @contextmanager
-def assembled() -> Iterator[ProcessGroup]:
+def assembled(device: torch.device = CPU) -> Iterator[ProcessGroup]:
     """Join the processes that `torchrun` started; one process alone where it started none.
 
+    Args:
+        device: Where they compute; of `cuda` each takes the card of its number on its machine.
+
     Yields:
-        The group; messages go by gloo.
+        The group, with the device of this process.
+
+    Raises:
+        UserError: If there is no card for this process.
     """
     size = int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
     if size == 1:
-        yield ALONE
+        yield ProcessGroup(device=device)
         return
-    dist.init_process_group("gloo")
+    own = own_card(device, int(os.environ["LOCAL_RANK"]), available())
+    if own.type == "cuda":
+        torch.cuda.set_device(own)  # objects, too, are sent through the card
+    dist.init_process_group(backend_of(own), device_id=own if own.type == "cuda" else None)
     try:
-        yield ProcessGroup(dist.get_rank(), size)
+        yield ProcessGroup(dist.get_rank(), size, own)
     finally:
         dist.destroy_process_group()

@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable, write_json
 from neumeta.core.progress import working
 from neumeta.core.unchanged import unchanged
+
+if TYPE_CHECKING:
+    import torch
 
 _LOG_FORMAT = "%(message)s"
 # What the pipeline itself rewrites: a difference there does not make the code another one.
@@ -59,6 +62,35 @@ def stage_parser(name: str, *flags: str, shards: bool = False) -> OneLineParser:
     return parser
 
 
+def add_device_flag(parser: argparse.ArgumentParser) -> None:
+    """Let the user of a stage that computes with torch choose the device; see `device_of`.
+
+    Args:
+        parser: The stage's parser.
+    """
+    parser.add_argument(
+        "--device",
+        help="auto, cpu, cuda, cuda:N or mps; without it $NEUMETA_DEVICE decides, else auto",
+    )
+
+
+def device_of(args: argparse.Namespace) -> "torch.device":
+    """Choose the device of a stage whose parser has the flag.
+
+    Args:
+        args: The flags of the stage.
+
+    Returns:
+        The device.
+
+    Raises:
+        UserError: If the name is unknown, or that device is not there.
+    """
+    from neumeta.core.device import choose_device  # imports torch
+
+    return choose_device(args.device)
+
+
 def staged(name: str, body: Callable[[], None], what: str = "") -> int:
     """Run a stage's body, as `guarded`; its code must not change meanwhile.
 
@@ -80,10 +112,15 @@ def staged(name: str, body: Callable[[], None], what: str = "") -> int:
 
 
 def deterministic() -> None:
-    """Let torch choose the algorithms that give the same bytes on every run."""
+    """Let torch choose the algorithms that give the same bytes on every run.
+
+    On CUDA float32 is then float32: convolutions would run in the shorter TF32 by default.
+    """
     import torch  # not every command needs it
 
     torch.use_deterministic_algorithms(True, warn_only=True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by cuBLAS
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def guarded(name: str, body: Callable[[], None]) -> int:
@@ -127,7 +164,7 @@ def recorded(
     Args:
         stage: Stage name.
         path: Target JSON file.
-        device: Where the stage computed.
+        device: Where the stage computed, as `device.describe` says it.
         earlier: Seconds of work done before the body, for example by an interrupted run.
         details: What else is worth a note, JSON-ready.
 

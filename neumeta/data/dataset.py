@@ -25,11 +25,11 @@ class Split:
 
     Attributes:
         inputs: Network inputs, shape (n, channels, height, width); float32, normalised.
-        targets: Class indices, shape (n,).
+        targets: What the task asks for, shape (n, ...), such as class indices of shape (n,).
     """
 
     inputs: Float[Tensor, "n c h w"]
-    targets: Int[Tensor, " n"]
+    targets: Int[Tensor, "n ..."]
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -37,13 +37,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Raw images and labels of three splits, and how to normalise them.
+    """Raw images and targets of three splits, and how to normalise them.
 
     Attributes:
         name: Key of the section in params.yaml.
         task: Name of the task, see `neumeta.tasks`.
         images: Per split, shape (n, channels, height, width), uint8 in 0..pixel_max.
-        labels: Per split, shape (n,), int64 class indices.
+        labels: Per split, int64, shape (n, ...): class indices of whole images, shape (n,), or
+            whatever other shape the task asks for.
         classes: Class names in the order of the indices.
         pixel_max: Largest possible pixel value.
         mean: Per channel, of train pixels divided by pixel_max.
@@ -53,7 +54,7 @@ class Dataset:
     name: str
     task: str
     images: dict[SplitName, UInt8[Tensor, "n c h w"]]
-    labels: dict[SplitName, Int[Tensor, " n"]]
+    labels: dict[SplitName, Int[Tensor, "n ..."]]
     classes: tuple[str, ...]
     pixel_max: int
     mean: tuple[float, ...]
@@ -68,6 +69,26 @@ class Dataset:
         """
         channels, height, width = self.images["train"].shape[1:]
         return channels, height, width
+
+    @property
+    def target_shape(self) -> tuple[int, ...]:
+        """Shape of one target.
+
+        Returns:
+            The shape; empty for a number.
+        """
+        return tuple(self.labels["train"].shape[1:])
+
+    def size(self, name: SplitName) -> int:
+        """Count the examples of a split.
+
+        Args:
+            name: Which split.
+
+        Returns:
+            Their number.
+        """
+        return len(self.labels[name])
 
     def split(self, name: SplitName) -> Split:
         """Normalise one split.
@@ -163,9 +184,11 @@ def write_dataset(path: str | Path, dataset: Dataset) -> None:
         "kind": "dataset",
         "name": dataset.name,
         "content_sha256": dataset.content_sha256(),
-        "sizes": {split: len(dataset.labels[split]) for split in SPLITS},
+        "sizes": {split: dataset.size(split) for split in SPLITS},
         **dataset.input_spec(),
     }
+    if dataset.target_shape:
+        header["target_shape"] = list(dataset.target_shape)
     write_checkpoint(path, tensors, header)
 
 
@@ -185,11 +208,12 @@ def read_dataset(path: str | Path, needs: Mapping[str, Any] | None = None) -> Da
     """
     tensors, header = read_checkpoint(path, "dataset")
     shape = tuple(header["image_shape"])
+    target = tuple(header.get("target_shape", ()))
     expected = {}
     for split in SPLITS:
         size = header["sizes"][split]
         expected[f"{split}.images"] = torch.empty((size, *shape), dtype=torch.uint8, device="meta")
-        expected[f"{split}.labels"] = torch.empty(size, dtype=torch.int64, device="meta")
+        expected[f"{split}.labels"] = torch.empty((size, *target), dtype=torch.int64, device="meta")
     require_tensors(path, tensors, expected)
     dataset = Dataset(
         name=header["name"],

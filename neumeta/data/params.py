@@ -6,11 +6,14 @@ from pydantic import Field, field_validator, model_validator
 
 from neumeta.core.fields import Count, Fraction, Section, Seed, as_tuple
 
+TaskName = Literal["classification"]
+
 
 class DataParams(Section):
     """One dataset: where it comes from and how it is split."""
 
     source: Literal["sklearn_digits", "torchvision", "folder"]
+    task: TaskName = Field("classification", description="what networks learn from it")
     name: Literal["mnist", "fashion_mnist", "cifar10", "cifar100"] | None = Field(
         None, description="which torchvision dataset; only for source torchvision"
     )

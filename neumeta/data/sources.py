@@ -36,7 +36,7 @@ class RawImages:
     """Published images before any split of ours.
 
     Attributes:
-        train: Pixels (n, channels, height, width) uint8 and labels (n,) int64.
+        train: Pixels (n, channels, height, width) uint8 and targets (n, ...) int64.
         test: Likewise, or None where no test set is published.
         val: Likewise, or None where no validation set is published.
         classes: Class names.
@@ -58,7 +58,8 @@ def load_dataset(name: str, params: DataParams) -> Dataset:
         params: The section.
 
     Returns:
-        The dataset with its train, val and test splits, stratified by class.
+        The dataset with its train, val and test splits, stratified by class where an example has
+        one.
 
     Raises:
         UserError: If the data is missing, damaged or inconsistent.
@@ -79,7 +80,7 @@ def load_dataset(name: str, params: DataParams) -> Dataset:
     mean, std = _normalisation(name, params, parts["train"][0], raw.pixel_max)
     return Dataset(
         name=name,
-        task="classification",
+        task=params.task,
         images={split: images.contiguous() for split, (images, _) in parts.items()},
         labels={split: labels.contiguous() for split, (_, labels) in parts.items()},
         classes=raw.classes,
@@ -127,7 +128,10 @@ def _split(
     images, labels = pool
     try:
         kept, held = train_test_split(
-            np.arange(len(labels)), test_size=fraction, stratify=labels.numpy(), random_state=seed
+            np.arange(len(labels)),
+            test_size=fraction,
+            stratify=labels.numpy() if labels.ndim == 1 else None,
+            random_state=seed,
         )
     except ValueError as error:
         raise UserError(f"data.{name}: cannot hold out a share of {fraction}: {error}") from error

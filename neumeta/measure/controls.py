@@ -1,29 +1,28 @@
 """Controls: what a network is worth without its generator, which tells a dead one."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from neumeta.core.errors import CollapseError
-from neumeta.data.dataset import Split
-from neumeta.measure.evaluate import evaluate
-from neumeta.models.family import Family
-from neumeta.models.parts import Part
-from neumeta.tasks.task import Task
 
 SMALLEST_DISTANCE = 0.01
 SMALLEST_SHARE = 0.1  # of what is left above the floor, where the morphing part matters little
 
+T = TypeVar("T")
 
-def bypass_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> dict[str, Tensor]:
-    """Set the generated tensors to zero: what the network is worth when the INR does nothing.
+
+def zeroed(weights: Mapping[str, Tensor], generated: Sequence[str]) -> dict[str, Tensor]:
+    """Set the generated tensors to zero: what the network is worth when the generator does nothing.
+
+    The tables call it `bypass`. Its score does not depend on the width, as nothing is left of it.
 
     Args:
         weights: All parameters by name.
-        generated: Names of the tensors that the INR makes.
+        generated: Names of the tensors that the generator makes.
 
     Returns:
         New parameters; the others are shared.
@@ -31,7 +30,7 @@ def bypass_weights(weights: Mapping[str, Tensor], generated: Sequence[str]) -> d
     return {n: torch.zeros_like(w) if n in generated else w for n, w in weights.items()}
 
 
-def idle_weights(
+def channel_constant(
     weights: Mapping[str, Tensor], generated: Sequence[str]
 ) -> list[dict[str, Tensor]]:
     """What is left of generated weights when a generator is blind to a channel coordinate.
@@ -42,7 +41,7 @@ def idle_weights(
 
     Args:
         weights: All parameters by name.
-        generated: Names of the tensors that the INR makes.
+        generated: Names of the tensors that the generator makes.
 
     Returns:
         New parameters, the others shared: every generated kernel replaced by its mean over the
@@ -55,37 +54,35 @@ def idle_weights(
     ]
 
 
-def bypass_floor(
-    family: Family, base: Mapping[str, Tensor], split: Split, task: Task, part: Part
-) -> float:
-    """Score the base network with all generated tensors at zero.
+def floors(
+    weights: Mapping[str, Tensor],
+    generated: Sequence[str],
+    score: Callable[[Mapping[str, Tensor]], T],
+) -> tuple[T, ...]:
+    """Score what is left of a network when its generator is dead, in every way it can be.
 
     Args:
-        family: Names the generated tensors.
-        base: Parameters by name at the base width.
-        split: Examples as that part sees them.
-        task: How to score.
-        part: The part of the network that takes the split's inputs.
+        weights: All parameters by name, as the generator makes them at one width.
+        generated: Names of the tensors that the generator makes.
+        score: Of a network of that width, by its parameters.
 
     Returns:
-        Accuracy, a fraction.
+        The scores of `zeroed` and of each `channel_constant`; the best of them is the floor.
     """
-    network = family.skeleton(family.base)
-    weights = bypass_weights(base, family.generated)
-    return evaluate(network, weights, split, task, part=part).accuracy
+    dead = (zeroed(weights, generated), *channel_constant(weights, generated))
+    return tuple(score(left) for left in dead)
 
 
 def check_alive(accuracies: Mapping[Any, float], floor: float, examples: int, where: str) -> None:
-    """Fail loudly when every width scores like the bypass floor.
+    """Fail loudly when every width scores like the floor.
 
     A dead generator gives the same constant answer at all widths. The floor is the best of
-    `bypass_weights` and the `idle_weights` of the INR in question. One width above the floor by
-    more than three sampling errors (and one point, or a tenth of what is left above the floor) is
-    enough to pass.
+    `floors`, for the generator in question. One width above it by more than three sampling errors
+    (and one point, or a tenth of what is left above the floor) is enough to pass.
 
     Args:
-        accuracies: Accuracy by network, fractions.
-        floor: The highest of these accuracies.
+        accuracies: Accuracy by network, or another share of examples; fractions.
+        floor: The highest of these of a dead generator.
         examples: Size of the split behind each accuracy.
         where: Names the run in the error.
 

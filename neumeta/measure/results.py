@@ -1,4 +1,7 @@
-"""The result table: one row per (method, width, seed), as every stage and report uses it."""
+"""The result table of classifications: one row per (method, width, seed), one column per metric.
+
+The long table of `neumeta.measure.measurements` holds any metric of any network.
+"""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -7,11 +10,23 @@ from typing import Any
 
 import pandas as pd
 
-from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_text
 from neumeta.core.jobs import JobStore
+from neumeta.core.tables import Column, read_table
+from neumeta.tasks.task import Metric
 
-RESULT_COLUMNS = ("method", "width", "seen", "seed", "accuracy", "loss", "params", "macs")
+_COLUMNS = {
+    "method": Column("text"),
+    "width": Column("whole"),
+    "seen": Column("flag"),
+    "seed": Column("whole", empty=True),
+    "accuracy": Column("number", empty=True),
+    "loss": Column("number", empty=True),
+    "params": Column("whole"),
+    "macs": Column("whole"),
+}
+_DTYPES = {"text": "str", "whole": "int64", "flag": "bool", "number": "float64"}
+RESULT_COLUMNS = tuple(_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,17 @@ class ResultRow:
     loss: float
     params: int
     macs: int
+
+    def value(self, metric: Metric) -> float:
+        """Read one metric.
+
+        Args:
+            metric: One of the table's columns.
+
+        Returns:
+            Its value.
+        """
+        return float(getattr(self, metric.name))
 
 
 def row_store(root: str | Path, shared: Any) -> JobStore[tuple[ResultRow, ...]]:
@@ -108,18 +134,6 @@ def read_results(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: If the file is missing or its columns or values are not those of the table.
     """
-    try:
-        frame = pd.read_csv(path, dtype={"seed": "Int64", "method": "str"})
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such result table") from error
-    except (ValueError, pd.errors.ParserError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: not a result table: {reason}") from error
-    if tuple(frame.columns) != RESULT_COLUMNS:
-        allowed = ",".join(RESULT_COLUMNS)
-        raise UserError(f"{path}: columns are {','.join(frame.columns)}; must be {allowed}")
-    seen = frame["seen"].astype(str).str.lower()
-    if not seen.isin(["true", "false"]).all():
-        raise UserError(f"{path}: column seen must hold true or false")
-    frame["seen"] = seen == "true"
-    return frame
+    frame = pd.DataFrame(read_table(path, _COLUMNS, "result table"), columns=list(_COLUMNS))
+    types = {name: _DTYPES[column.kind] for name, column in _COLUMNS.items()}
+    return frame.astype({**types, "seed": "Int64"})

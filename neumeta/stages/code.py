@@ -8,7 +8,7 @@ from neumeta.core.errors import UserError
 from neumeta.core.files import write_json
 from neumeta.core.identity import read_tree
 from neumeta.core.ledger import LEDGER, identities, read_ledger
-from neumeta.core.reading import PARAMS_FILE, read_yaml
+from neumeta.core.reading import load_value
 from neumeta.core.stage import flags, guarded, stage_parser
 
 
@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         root = Path()
-        run = read_yaml(PARAMS_FILE).get("run")
-        if run != read_yaml(args.selected)["selected"]["run"]:
+        run = load_value("run")
+        if run != load_value("selected.run", args.selected):
             names = " ".join(map(str, run or []))
             raise UserError(f"{args.selected}: is not of this list; run `neumeta use {names}`")
         write_json(args.out, identities(read_tree(root), read_ledger(root / LEDGER)))

@@ -8,6 +8,7 @@ from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.data.dataset import write_dataset
 from neumeta.data.params import DataParams
 from neumeta.data.sources import load_dataset
+from neumeta.tasks.registry import task_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         params = load_section(DataParams, f"data.{args.dataset}")
         with recorded("data", args.record):
-            write_dataset(args.out, load_dataset(args.dataset, params))
+            dataset = load_dataset(args.dataset, params)
+            task_of(dataset)  # its targets are those of its task
+            write_dataset(args.out, dataset)
 
     return staged("data", body, args.dataset)
 

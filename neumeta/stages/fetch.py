@@ -10,10 +10,10 @@ from neumeta.core.reading import PARAMS_FILE, load_section, load_value
 from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
-from neumeta.measure.evaluate import accuracy_on
+from neumeta.measure.evaluator import validation_on
 from neumeta.models.params import FamilyParams
 from neumeta.models.registry import make_family
-from neumeta.tasks.registry import task_named
+from neumeta.tasks.registry import task_of
 from neumeta.training.base_network import fetch_base, train_base
 from neumeta.training.fit import EpochRecord
 from neumeta.training.params import FetchParams
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             family = make_family(settings, dataset.input_spec())
             curve: list[EpochRecord] = []
             if params.source == "train":
-                validate = accuracy_on(dataset.split("val"), task_named(dataset.task))
+                validate = validation_on(dataset.split("val"), task_of(dataset))
                 weights, curve = train_base(family, dataset, params, validate)
             else:
                 weights = fetch_base(family, params)

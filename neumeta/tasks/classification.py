@@ -1,29 +1,48 @@
 """The task of giving every example one class."""
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
 
-from neumeta.tasks.task import Score
+from neumeta.tasks.batch import Batch
+from neumeta.tasks.tally import Tally
+from neumeta.tasks.task import Metric
 
 
 class Classification:
     """One class per example: cross-entropy, Hinton distillation, top-1 accuracy."""
 
     name = "classification"
+    metrics: tuple[Metric, ...] = (
+        Metric("accuracy", "share", higher_is_better=True),
+        Metric("loss", "nats", higher_is_better=False),
+    )
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def target_shape(self, image_shape: Sequence[int]) -> tuple[int, ...]:
+        """One class index per example.
+
+        Args:
+            image_shape: Channels, height, width.
+
+        Returns:
+            The empty shape.
+        """
+        return ()
+
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy in nats.
 
         Args:
             outputs: Logits, shape (n, classes).
-            targets: Class indices, shape (n,).
+            batch: Its targets are class indices, shape (n,).
 
         Returns:
             The mean over the batch.
         """
-        return F.cross_entropy(outputs, targets)
+        return F.cross_entropy(outputs, batch.targets)
 
-    def distillation(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         """KL divergence of the student from the teacher, times temperature squared.
 
         Source: Hinton et al. 2015, "Distilling the knowledge in a neural network", section 2.
@@ -41,16 +60,30 @@ class Classification:
         divergence = F.kl_div(student, target, log_target=True, reduction="batchmean")
         return divergence * temperature**2
 
-    def score(self, outputs: Tensor, targets: Tensor) -> Score:
+    def tally(self, outputs: Tensor, batch: Batch) -> Tally:
         """Count right answers and sum the cross-entropy.
 
         Args:
             outputs: Logits, shape (n, classes).
-            targets: Class indices, shape (n,).
+            batch: Its targets are class indices, shape (n,).
 
         Returns:
-            Sums over the batch.
+            Sums `right` and `loss` over the batch.
         """
-        right = (outputs.argmax(dim=1) == targets).sum().item()
-        loss = F.cross_entropy(outputs, targets, reduction="sum").item()
-        return Score(float(right), loss, len(targets))
+        right = (outputs.argmax(dim=1) == batch.targets).sum().item()
+        loss = F.cross_entropy(outputs, batch.targets, reduction="sum").item()
+        return Tally({"right": float(right), "loss": loss}, len(batch))
+
+    def values(self, tally: Tally) -> dict[str, float]:
+        """Share of right answers, and mean cross-entropy.
+
+        Args:
+            tally: Over at least one example.
+
+        Returns:
+            `accuracy`, a fraction, and `loss`, nats.
+        """
+        return {
+            "accuracy": tally.number("right") / tally.examples,
+            "loss": tally.number("loss") / tally.examples,
+        }

@@ -1,68 +1,77 @@
-"""What trainer, sweep and baselines know of a task: losses, and scores that add up."""
+"""What training and measuring know of a task: its losses, its metrics, and sums that add up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from neumeta.tasks.batch import Batch
+from neumeta.tasks.tally import Tally
+
 
 @dataclass(frozen=True)
-class Score:
-    """Sums over examples, so that batches of any size add up exactly.
+class Metric:
+    """One number that tells how good a network is.
 
     Attributes:
-        correct: Number of examples counted as right.
-        loss: Sum of the task loss over examples.
-        examples: Number of examples.
+        name: As in tables, such as `accuracy`.
+        unit: `share` for fractions of 1, else such as `nats`.
+        higher_is_better: Which way is good.
     """
 
-    correct: float
-    loss: float
-    examples: int
+    name: str
+    unit: str
+    higher_is_better: bool
 
-    def __add__(self, other: "Score") -> "Score":
-        return Score(
-            self.correct + other.correct, self.loss + other.loss, self.examples + other.examples
-        )
+    def format(self, value: float) -> str:
+        """Write a value for people.
 
-    @property
-    def accuracy(self) -> float:
-        """Share of right examples.
+        Args:
+            value: In the metric's unit.
 
         Returns:
-            A fraction, 0 to 1.
+            Shares in per cent, all else as a plain number.
         """
-        return self.correct / self.examples
-
-    @property
-    def mean_loss(self) -> float:
-        """Task loss per example.
-
-        Returns:
-            The mean.
-        """
-        return self.loss / self.examples
+        return f"{value:.2%}" if self.unit == "share" else f"{value:.4f}"
 
 
 @runtime_checkable
 class Task(Protocol):
-    """What trainer, sweep and baselines need to know of a task."""
+    """What a network is trained for and judged by.
+
+    Attributes:
+        name: As a dataset's header holds it.
+        metrics: What a network is judged by; the first one decides.
+    """
 
     name: str
+    metrics: tuple[Metric, ...]
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def target_shape(self, image_shape: Sequence[int]) -> tuple[int, ...]:
+        """Tell what a dataset must give for one example.
+
+        Args:
+            image_shape: Channels, height, width.
+
+        Returns:
+            Shape of one target; empty for a number.
+        """
+        ...
+
+    def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Mean training loss of a batch.
 
         Args:
             outputs: What the network gave, batch first.
-            targets: What the dataset gave, batch first.
+            batch: What it saw.
 
         Returns:
             A scalar.
         """
         ...
 
-    def distillation(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    def distance(self, outputs: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         """Mean distance from a teacher's outputs.
 
         Args:
@@ -75,14 +84,38 @@ class Task(Protocol):
         """
         ...
 
-    def score(self, outputs: Tensor, targets: Tensor) -> Score:
+    def tally(self, outputs: Tensor, batch: Batch) -> Tally:
         """Evaluate a batch.
 
         Args:
             outputs: What the network gave, batch first.
-            targets: What the dataset gave, batch first.
+            batch: What it saw.
 
         Returns:
             Sums over the batch.
         """
         ...
+
+    def values(self, tally: Tally) -> dict[str, float]:
+        """Turn sums into metrics.
+
+        Args:
+            tally: Over at least one example.
+
+        Returns:
+            Value by the name of each metric, in their order.
+        """
+        ...
+
+
+def deciding(task: Task, tally: Tally) -> float:
+    """Take the metric that decides.
+
+    Args:
+        task: Which metrics there are.
+        tally: Sums over at least one example.
+
+    Returns:
+        The value of the first metric.
+    """
+    return task.values(tally)[task.metrics[0].name]

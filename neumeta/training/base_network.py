@@ -18,7 +18,7 @@ from neumeta.models.family import Family
 from neumeta.models.fold import fold_batch_norms
 from neumeta.models.parameters import load_parameters, parameters_of
 from neumeta.models.weights_file import parse_weights
-from neumeta.tasks.registry import task_named
+from neumeta.tasks.registry import task_of
 from neumeta.training.fit import EpochRecord, fit
 from neumeta.training.params import FetchParams
 
@@ -49,7 +49,7 @@ def train_base(
     _, curve = fit(
         network,
         dataset.split("train"),
-        task_named(dataset.task),
+        task_of(dataset),
         params.recipe,
         generator=torch.Generator().manual_seed(params.seed),
         validate=validate,

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from neumeta.core.progress import progress
 from neumeta.data.dataset import Split
 from neumeta.models.parameters import parameters_of
+from neumeta.tasks.batch import Batch
 from neumeta.tasks.task import Task
-from neumeta.training.features import Bank
+from neumeta.training.examples import Examples, examples_of
 from neumeta.training.optimiser import make_optimiser
 from neumeta.training.params import Recipe
 from neumeta.training.schedule import rate_at
@@ -31,24 +32,9 @@ class EpochRecord:
     val_accuracy: float | None
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Examples of one step.
-
-    Attributes:
-        inputs: Shape (b, ...).
-        targets: Shape (b, ...).
-        rows: Where they stand among all views of the training set, shape (b,); see `Bank.rows`.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    rows: Tensor
-
-
 def descend(
     parameters: Sequence[nn.Parameter],
-    train: Bank,
+    train: Examples,
     recipe: Recipe,
     loss: Callable[[Batch], Tensor],
     *,
@@ -83,7 +69,7 @@ def descend(
                 group["lr"] = rate_at(step, total, recipe.lr, recipe.schedule)
             rows = train.rows(index, generator)
             optimiser.zero_grad()
-            value = loss(Batch(*train.take(rows), rows))
+            value = loss(train.take(rows))
             value.backward()
             optimiser.step()
             summed += value.item() * len(index)
@@ -120,18 +106,18 @@ def fit(
     """
 
     def loss(batch: Batch) -> Tensor:
-        return task.loss(network(batch.inputs), batch.targets)
+        return task.loss(network(batch.inputs), batch)
 
     def validated(score: Callable[[nn.Module], float]) -> float:
         network.eval()
-        accuracy = score(network)
+        value = score(network)
         network.train()
-        return accuracy
+        return value
 
     network.train()
     curve = descend(
         list(network.parameters()),
-        Bank(train.inputs.unsqueeze(0), train.targets, "whole"),
+        examples_of(train),
         recipe,
         loss,
         generator=generator,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from neumeta.core.fields import Precision
-from neumeta.measure.scorer import Scorer
+from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
@@ -20,7 +20,7 @@ def problem_of(case: Case, precision: Precision) -> Problem:
     """What a training computes once: features of the images and the teacher's answers."""
     params = train_params(case.size, precision)
     problem = make_problem(case.family, case.base, case.data, params)
-    _ = problem.teacher_outputs
+    _ = problem.train.teacher_outputs
     return problem
 
 
@@ -43,7 +43,7 @@ def sweep_of(
     test = case.data.split("test")
     frozen = {n: w for n, w in case.base.items() if n not in case.family.generated}
     morph = MorphableNetwork(case.family, inr, frozen, {"noise": NOISE})
-    scorer = Scorer(case.family, case.data, [at(WIDTH)])
+    evaluator = Evaluator(case.family, case.data)
 
     def once() -> object:
         with products_in(precision):
@@ -53,7 +53,7 @@ def sweep_of(
         random = torch.Generator().manual_seed(0)
         with products_in(precision):
             weights = morph.weights(WIDTH, draws=draws, noise=NOISE, generator=random)
-            score = scorer.score(at(WIDTH), weights)
-        return score.accuracy, score.mean_loss
+            values = evaluator.values(at(WIDTH), weights)
+        return values["accuracy"], values["loss"]
 
     return once, width

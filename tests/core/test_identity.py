@@ -9,6 +9,7 @@ import pytest
 
 from neumeta.core.errors import UserError
 from neumeta.core.identity import (
+    GUARD,
     LOCK,
     NOT_COMPUTING,
     closure_of,
@@ -272,4 +273,7 @@ def test_closures_of_the_project_hold_what_they_must() -> None:
     assert {"neumeta/report/page.html.j2", "neumeta/report/style.css"} <= closure("report")
     assert not any(path.startswith("neumeta/report/") for path in closure("train"))
     assert not any(path.startswith("neumeta/gate/") for path in closure("train"))
+    # The guard, and what it alone imports: it shapes no result.
+    guard = {GUARD, "neumeta/core/identity.py", "neumeta/core/ledger.py"}
+    assert guard <= {*read_tree(ROOT)} and not guard & closure("train")
     assert closure_of("train", read_tree(ROOT)).packages.keys() >= {"torch", "safetensors"}

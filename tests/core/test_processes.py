@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
+from neumeta.core import processes as processes_module
 from neumeta.core.errors import UserError
 from neumeta.core.processes import ProcessGroup, assembled
 from tests.stages.commands import command_of
@@ -108,6 +110,71 @@ def test_processes_that_resume_different_states_stop(tmp_path: Path) -> None:
         text = (tmp_path / f"rank-{rank}.txt").read_text()
         assert "process 0: seed 0, task, step 0; process 1: seed 0, task, step 5" in text
         assert "share one folder data/.resume" in text
+
+
+ELSEWHERE = """
+import torch
+from neumeta.core.processes import assembled
+from tests.other_device import pretend
+with assembled(pretend()) as processes:
+    assert processes.device == pretend()
+    values = torch.ones(2, device=pretend(), requires_grad=True)
+    ((1.0 + 2 * processes.rank) * values).sum().backward()
+    processes.average_gradients([values])
+    assert values.grad.device == pretend()
+    mean = processes.mean({"b": 4.0 * processes.rank, "a": 1.0})
+    with open(f"rank-{processes.rank}.txt", "w") as file:
+        file.write(f"{values.grad.tolist()} {mean}")
+"""
+
+
+def test_gradients_of_another_device_are_averaged(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
+    done = torchrun(tmp_path, 2, "elsewhere.py")
+    assert done.returncode == 0, done.stderr[-2000:]
+    for rank in range(2):
+        text = (tmp_path / f"rank-{rank}.txt").read_text()
+        assert text == "[2.0, 2.0] {'a': 1.0, 'b': 2.0}"
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "backend"), [("cuda", "cuda:1", "nccl"), ("mps", "mps", "gloo")]
+)
+def test_processes_on_cards_talk_by_nccl(
+    name: str, own: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calls alone: this machine may have no card."""
+    calls: list[tuple[Any, ...]] = []
+    for variable, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(dist, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setattr(processes_module, "available", lambda: ("cpu", "cuda:0", "cuda:1"))
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: calls.append(("set", device)))
+    monkeypatch.setattr(
+        dist, "init_process_group", lambda backend, device_id: calls.append((backend, device_id))
+    )
+    monkeypatch.setattr(dist, "get_rank", lambda: 3)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: calls.append(("end",)))
+    with assembled(torch.device(name)) as processes:
+        assert processes == ProcessGroup(3, 4, torch.device(own))
+    card = torch.device(own) if backend == "nccl" else None
+    assert calls == [*([("set", card)] if card else []), (backend, card), ("end",)]
+
+
+def test_one_card_for_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in {"WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(dist, "is_torchelastic_launched", lambda: True)
+    with (
+        pytest.raises(UserError, match="several processes need a card each"),
+        assembled(torch.device("cuda:0")),
+    ):
+        raise AssertionError("it began")
+
+
+def test_one_process_computes_where_it_is_told() -> None:
+    with assembled(torch.device("meta")) as processes:
+        assert processes == ProcessGroup(0, 1, torch.device("meta"))
 
 
 def test_shares_cover_the_batch_once_and_must_be_equal() -> None:

@@ -1,6 +1,7 @@
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
+from neumeta.core.checkpoint import read_checkpoint, read_header, write_checkpoint
 from neumeta.core.errors import UserError
+from neumeta.core.reading import parse
 from neumeta.data.dataset import Dataset, channel_statistics, read_dataset, write_dataset
 from neumeta.data.params import DataParams
-from neumeta.data.sources import load_dataset
+from neumeta.data.sources import _split, load_dataset
 from tests.toy import ROOT, toy_dataset
 
 SHARED_DATA = Path(os.environ.get("NEUMETA_DATA_ROOT", ROOT / "data/raw"))
@@ -265,3 +268,37 @@ def test_torchvision_layouts_written_by_ourselves(
     )
     assert loaded.image_shape == shape
     assert len(loaded.labels["test"]) == 20
+
+
+def test_targets_of_any_shape_are_kept_and_strict(tmp_path: Path) -> None:
+    """One value per pixel, say; a file of class indices says nothing of their shape."""
+    flat = toy_dataset()
+    maps = {split: pixels[:, 0].long() for split, pixels in flat.images.items()}
+    dataset = replace(flat, labels=maps)
+    assert dataset.target_shape == (8, 8) and flat.target_shape == ()
+    path = tmp_path / "maps.safetensors"
+    write_dataset(path, dataset)
+    read = read_dataset(path)
+    assert torch.equal(read.split("val").targets, maps["val"]) and read.size("val") == 32
+    assert read_header(path)["target_shape"] == [8, 8]
+    tensors, header = read_checkpoint(path)
+    write_checkpoint(path, tensors, {**header, "target_shape": [8]})
+    with pytest.raises(UserError, match=r"labels' is \(96, 8, 8\) torch.int64; must be \(96, 8\)"):
+        read_dataset(path)
+    write_dataset(path, flat)
+    assert "target_shape" not in read_header(path)
+
+
+def test_only_classes_are_balanced_over_the_splits() -> None:
+    images, classes = torch.zeros(20, 1, 2, 2, dtype=torch.uint8), torch.arange(20) % 2
+    for targets in (classes, classes[:, None, None].expand(20, 2, 2)):
+        kept, held = _split("toy", (images, targets), 0.5, seed=3)
+        assert len(kept[1]) == len(held[1]) == 10
+        assert held[1].shape[1:] == targets.shape[1:]
+    assert _split("toy", (images, classes), 0.5, seed=3)[1][1].sum() == 5
+
+
+def test_an_unknown_task_is_refused() -> None:
+    section = {"source": "sklearn_digits", "test_fraction": 0.3, "val_fraction": 0.1}
+    with pytest.raises(UserError, match=r"task: .*'classification'"):
+        parse(DataParams, {**section, "split_seed": 0, "task": "x"}, "toy.yaml", "data.digits")

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from flows.server import local_server
-from tests.flows.toy import PROJECT, Flows, dvc, flow_environment, free_port, make_toy, shell
+from tests.flows.toy import (
+    PROJECT,
+    Flows,
+    add_code,
+    dvc,
+    flow_environment,
+    free_port,
+    make_toy,
+    shell,
+)
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +56,22 @@ def reproduced(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shell("git", "add", "-A", cwd=folder)
     shell("git", "commit", "-q", "-m", "reproduced", cwd=folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def coded_once(fresh: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy with a stage `code` that `dvc repro` ran by hand; tests copy it."""
+    folder = Path(shutil.copytree(fresh, tmp_path_factory.mktemp("coded") / "toy"))
+    dvc("repro", "-q", cwd=add_code(folder))
+    shell("git", "add", "-A", cwd=folder)
+    shell("git", "commit", "-q", "-m", "coded", cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def coded(coded_once: Path, tmp_path: Path) -> Path:
+    """A copy of the toy with a stage `code` that is up to date."""
+    return Path(shutil.copytree(coded_once, tmp_path / "coded"))
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_a_stage_is_blocked_by_failed_and_by_skipped_parents() -> None:
     ("arguments", "text"),
     [
         (["--targets", "nope"], "unknown target 'nope': dvc.yaml has the experiments and datasets"),
-        (["--dry", "--experiments", "a"], "--dry writes nothing, so it cannot be combined"),
+        (["--dry", "--experiments", "a"], "--dry leaves params.yaml alone, so it excludes"),
     ],
 )
 def test_a_mistake_of_the_user_is_one_line(

@@ -136,6 +136,27 @@ def make_toy(folder: Path) -> Path:
     return folder
 
 
+# In the place of the project's stage `code`: identities are copied from a file.
+CODE = """\
+  code:
+    cmd: cp identities.txt code.json
+    deps: [identities.txt]
+    outs:
+      - code.json: {cache: false}
+"""
+FETCHED, TRAINED = '"fetch": "1"', '"train": "1"'
+
+
+def add_code(folder: Path) -> Path:
+    """Give a toy a stage `code`, and let two stages take their identities from it."""
+    edit(folder, "stages:\n", f"stages:\n{CODE}", "dvc.yaml")
+    for stage in ("fetch", "train"):
+        key = f'params: ["${{key}}.{stage}"'
+        edit(folder, f"{key}]", f"{key}, {{code.json: [{stage}]}}]", "dvc.yaml")
+    (folder / "identities.txt").write_text(f"{{{FETCHED}, {TRAINED}}}")
+    return folder
+
+
 def edit(folder: Path, old: str, new: str, file: str = "params.yaml") -> None:
     """Replace a text in a file of the toy; it must be there once."""
     text = (folder / file).read_text()

@@ -146,6 +146,7 @@ def test_a_moved_module_is_accepted_and_its_lines_are_not_new(project: Project) 
 def test_the_second_comparison_uses_the_runs_of_the_first(project: Project) -> None:
     outs = ["data/a.json", "data/a.run.json", "data/b.json", "data/b.run.json"]
     outs += ["inr/a.json", "inr/b.json", "report.json"]
+    before = project.identities()
     rename(project)
     project.accept()
     assert sorted(project.written()) == sorted(outs * 2), "both sides"
@@ -154,6 +155,7 @@ def test_the_second_comparison_uses_the_runs_of_the_first(project: Project) -> N
     assert all(not verdict.faults for verdict in project.verdicts().values())
     assert sorted(project.written()) == outs, "the new side alone"
     assert {len(entries) for entries in read_ledger(project.root / LEDGER).values()} == {2}
+    assert project.identities() == before, "the identity is that of the results, not of the base"
 
 
 def test_a_repeated_comparison_runs_nothing_and_says_the_same(project: Project) -> None:

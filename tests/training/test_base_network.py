@@ -13,7 +13,7 @@ from neumeta.core.reading import load_section
 from neumeta.data.dataset import Split
 from neumeta.data.params import DataParams
 from neumeta.data.sources import _decode, _image_files
-from neumeta.measure.evaluate import accuracy_on, evaluate
+from neumeta.measure.evaluator import evaluate, validation_on
 from neumeta.methods.metamorphosis.params.experiment import Experiment
 from neumeta.models.parameters import parameters_of
 from neumeta.models.parts import apply_part
@@ -79,7 +79,7 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
 def test_training_learns_and_repeats_exactly() -> None:
     section = params(source="train", seed=1, recipe={**RECIPE, "epochs": 15})
     dataset, family = toy_dataset(), toy_family()
-    validate = accuracy_on(dataset.split("val"), Classification())
+    validate = validation_on(dataset.split("val"), Classification())
     first, curve = train_base(family, dataset, section, validate)
     second, _ = train_base(family, dataset, section, validate)
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -91,7 +91,7 @@ def test_training_learns_and_repeats_exactly() -> None:
 def test_training_leaves_the_global_random_state_alone() -> None:
     before, dataset = torch.get_rng_state(), toy_dataset()
     section = params(source="train", seed=1, recipe={**RECIPE, "epochs": 1})
-    validate = accuracy_on(dataset.split("val"), Classification())
+    validate = validation_on(dataset.split("val"), Classification())
     train_base(toy_family(), dataset, section, validate)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -156,5 +156,5 @@ def test_the_public_resnet20_has_its_published_accuracy_to_the_image() -> None:
     family = make_family(experiment.family.model_dump(), spec)
     base = fetch_base(family, experiment.fetch)
     split = Split((pixels - mean) / std, labels)
-    score = evaluate(family.skeleton(at(64)), base, split, Classification())
-    assert round(score.accuracy * len(split)) == 9173
+    tally = evaluate(family.skeleton(at(64)), base, split, Classification())
+    assert tally.number("right") == 9173

@@ -2,18 +2,15 @@
 
 from typing import Any
 
-import pytest
 import torch
 
 from neumeta.data.augmentation import crop_and_flip
 from neumeta.data.dataset import Dataset, SplitName
-from neumeta.data.params import AugmentationParams
-from neumeta.measure.scorer import Scorer
 from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
 from neumeta.models.parts import apply_part
 from neumeta.models.registry import make_family
-from neumeta.training.features import feature_split, features, training_bank
+from neumeta.training.features import feature_split, features
 from tests.toy import at
 
 
@@ -73,53 +70,3 @@ def test_features_are_the_trunk_once_and_without_gradients() -> None:
     assert low.dtype == torch.bfloat16
     assert (low.float() - made.inputs).norm() < 0.02 * made.inputs.norm()
     assert not torch.equal(low.float(), made.inputs)
-
-
-def test_bank_draws_views_of_the_right_example() -> None:
-    family, dataset = small_resnet("all_blocks"), colour_dataset()
-    params = AugmentationParams(views=3, pad=2, flip=True, seed=1)
-    bank = training_bank(family, parameters_of(family.build(at(64))), dataset, params)
-    assert bank.inputs.shape == (3, 12, 3, 16, 16)
-    index = torch.tensor([5, 0, 11, 5])
-    rows = torch.cat([bank.rows(index, torch.Generator().manual_seed(s)) for s in range(20)])
-    assert set((rows // 12).tolist()) == {0, 1, 2}
-    inputs, targets = bank.take(rows)
-    assert torch.equal(targets, dataset.labels["train"][index].repeat(20))
-    for row, value in zip(rows.tolist(), inputs, strict=True):
-        assert torch.equal(value, bank.inputs[row // 12, row % 12])
-    assert not torch.equal(bank.inputs[0], bank.inputs[1])
-    plain = training_bank(family, {}, dataset, None)
-    state = torch.Generator().manual_seed(0)
-    before = state.get_state()
-    assert torch.equal(plain.rows(index, state), index)
-    assert torch.equal(state.get_state(), before)
-
-
-def test_scorer_sees_another_trunk() -> None:
-    """Cached test features must not survive a change of the frozen tensors."""
-    family, dataset = small_resnet(), colour_dataset()
-    first = parameters_of(family.initialised(at(64), seed=0))
-    first = {name: value for name, value in first.items() if name in family.shapes(at(64))}
-    base = {**parameters_of(family.build(at(64))), **first}
-    other = {**base, "conv1.weight": base["conv1.weight"] * -1}
-    scorer = Scorer(family, dataset, [at(64)])
-    losses = [scorer.score(at(64), weights).loss for weights in (base, other, base)]
-    fresh = Scorer(family, dataset, [at(64)]).score(at(64), other).loss
-    assert losses[0] == losses[2] != losses[1] == fresh
-
-
-def test_test_features_are_made_once_for_all_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    family, dataset = small_resnet(), colour_dataset()
-    base = parameters_of(family.build(at(64)))
-    made: list[int] = []
-
-    def counted(*args: Any) -> Any:
-        made.append(1)
-        return feature_split(*args)
-
-    monkeypatch.setattr("neumeta.measure.scorer.feature_split", counted)
-    scorer = Scorer(family, dataset, [at(64)])
-    for factor in (1.0, 0.5, 0.0):
-        weights = {n: w * factor if n in family.generated else w for n, w in base.items()}
-        scorer.score(at(64), weights)
-    assert len(made) == 1

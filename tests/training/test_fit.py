@@ -6,11 +6,12 @@ from torch import nn
 
 from neumeta.core.errors import UserError
 from neumeta.core.reading import parse
-from neumeta.measure.evaluate import accuracy_on
+from neumeta.measure.evaluator import validation_on
 from neumeta.models.parameters import parameters_of
+from neumeta.tasks.batch import Batch
 from neumeta.tasks.classification import Classification
-from neumeta.training.features import Bank
-from neumeta.training.fit import Batch, descend, fit
+from neumeta.training.examples import Examples
+from neumeta.training.fit import descend, fit
 from neumeta.training.params import Recipe
 from tests.toy import RECIPE, at, toy_dataset, toy_family
 
@@ -19,12 +20,13 @@ def recipe(**changes: object) -> Recipe:
     return parse(Recipe, {**RECIPE, **changes}, "toy", "recipe")
 
 
-def bank(examples: int = 10, views: int = 1) -> Bank:
-    inputs = torch.arange(views * examples).float().view(views, examples, 1)
-    return Bank(inputs, torch.arange(examples), "whole")
+def numbered(count: int = 10, views: int = 1) -> Examples:
+    """Examples whose inputs are the numbers of their rows."""
+    inputs = torch.arange(views * count).float().view(views, count, 1)
+    return Examples(inputs, torch.arange(count), "whole")
 
 
-def batches(settings: Recipe, train: Bank) -> list[Batch]:
+def batches(settings: Recipe, train: Examples) -> list[Batch]:
     """What a descent sees."""
     seen: list[Batch] = []
     weight = nn.Parameter(torch.ones(()))
@@ -40,7 +42,7 @@ def batches(settings: Recipe, train: Bank) -> list[Batch]:
 
 
 def test_an_epoch_takes_every_example_once() -> None:
-    seen = batches(recipe(epochs=2, batch_size=4), bank())
+    seen = batches(recipe(epochs=2, batch_size=4), numbered())
     assert [len(batch.targets) for batch in seen] == [4, 4, 2] * 2
     for start in (0, 3):
         targets = torch.cat([batch.targets for batch in seen[start : start + 3]])
@@ -50,15 +52,15 @@ def test_an_epoch_takes_every_example_once() -> None:
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 7])
 def test_steps_end_in_the_middle_of_an_epoch(steps: int) -> None:
-    seen = batches(recipe(epochs=None, steps=steps, batch_size=4), bank())
-    longer = batches(recipe(epochs=3, batch_size=4), bank())
+    seen = batches(recipe(epochs=None, steps=steps, batch_size=4), numbered())
+    longer = batches(recipe(epochs=3, batch_size=4), numbered())
     assert len(seen) == steps
     for batch, other in zip(seen, longer, strict=False):
         assert torch.equal(batch.targets, other.targets)
 
 
 def test_views_are_mixed_and_targets_follow() -> None:
-    seen = batches(recipe(epochs=4, batch_size=4), bank(views=3))
+    seen = batches(recipe(epochs=4, batch_size=4), numbered(views=3))
     rows = torch.cat([batch.rows for batch in seen])
     assert set((rows // 10).tolist()) == {0, 1, 2}
     for batch in seen:
@@ -77,7 +79,7 @@ def test_the_curve_is_the_mean_over_examples() -> None:
     weight = nn.Parameter(torch.zeros(()))
     curve = descend(
         [weight],
-        bank(),
+        numbered(),
         recipe(epochs=1, batch_size=4),
         lambda batch: weight * 0 + next(losses),
         generator=torch.Generator().manual_seed(0),
@@ -96,7 +98,7 @@ def test_fit_learns_the_toy_task() -> None:
         Classification(),
         recipe(epochs=12, lr=1e-2),
         generator=torch.Generator().manual_seed(0),
-        validate=accuracy_on(dataset.split("val"), Classification()),
+        validate=validation_on(dataset.split("val"), Classification()),
     )
     assert not any(torch.equal(weights[name], value) for name, value in start.items())
     assert not network.training
@@ -109,7 +111,7 @@ def test_validation_leaves_running_statistics_alone() -> None:
     """BatchNorm must neither score nor learn from the validation split's own statistics."""
     dataset = toy_dataset()
     results = []
-    for validate in (None, accuracy_on(dataset.split("val"), Classification())):
+    for validate in (None, validation_on(dataset.split("val"), Classification())):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 3))
         generator = torch.Generator().manual_seed(0)

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from torch import Tensor
 from neumeta.core.errors import CollapseError, UserError
 from neumeta.core.fields import ScoredSplit
 from neumeta.core.jobs import Job, JobStore, Shard
-from neumeta.data.dataset import Dataset, Split
-from neumeta.measure.controls import bypass_floor, check_alive, idle_weights
-from neumeta.measure.evaluate import evaluate
+from neumeta.data.dataset import Dataset
+from neumeta.measure.controls import check_alive, floors
+from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.generator import count_inr_params
 from neumeta.methods.metamorphosis.inr_file import write_inr
 from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
@@ -24,8 +25,7 @@ from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.methods.metamorphosis.variants import Line, Outcome, Variant
 from neumeta.models.family import Family
-from neumeta.tasks.registry import task_named
-from neumeta.training.features import feature_split, products_in, trunk_part
+from neumeta.training.features import products_in
 
 _log = logging.getLogger("neumeta")
 
@@ -47,8 +47,7 @@ class Ablation:
         self.dataset = dataset
         self._data_sha256 = dataset.content_sha256()
         self._problem: Problem | None = None
-        self._splits: dict[ScoredSplit, Split] = {}
-        self._floors: dict[ScoredSplit, float] = {}
+        self._evaluators: dict[ScoredSplit, Evaluator] = {}
 
     def measure(self, lines: Sequence[Line], store: JobStore[Outcome]) -> list[Outcome]:
         """Measure what is missing and keep it; equal trainings run once.
@@ -141,19 +140,15 @@ class Ablation:
         """The data under these parameters; features and teacher are kept while they stay valid."""
         old = self._problem
         if old is None or _bank(old.params) != _bank(params):
-            self._problem = old = None  # two banks may not fit into the memory
+            self._problem = old = None  # the features of both may not fit into the memory
             self._problem = make_problem(self.family, self.base, self.dataset, params)
-            return self._problem
-        new = dataclasses.replace(old, params=params, _targets={}, _skeletons=old._skeletons)
-        kept = ("teacher_outputs", "bypass_floor")  # cached properties of the data alone
-        vars(new).update({name: vars(old)[name] for name in kept if name in vars(old)})
-        self._problem = new
-        return new
+        else:
+            self._problem = dataclasses.replace(old, params=params, _targets={})
+        return self._problem
 
     def _score(self, variant: Variant, morph: MorphableNetwork) -> Outcome:
-        split = self._split(variant.split)
-        task, part = task_named(self.dataset.task), trunk_part(self.family)
-        curve, floor = {}, self._floor(variant.split)
+        evaluator = self._evaluator(variant.split)
+        curve, floor = {}, 0.0
         for width in variant.widths:
             at = at_width(self.family, width)
             weights = morph.weights(
@@ -162,29 +157,21 @@ class Ablation:
                 noise=variant.noise,
                 generator=torch.Generator().manual_seed(variant.sample_seed),
             )
-            network = self.family.skeleton(at)
-            curve[width] = evaluate(network, weights, split, task, part=part).accuracy
+            curve[width] = evaluator.deciding(at, weights)
             if width == max(variant.widths):
-                for idle in idle_weights(weights, self.family.generated):
-                    floor = max(floor, evaluate(network, idle, split, task, part=part).accuracy)
+                score = partial(evaluator.deciding, at)
+                floor = max(floors(weights, self.family.generated, score))
         collapsed = bool(morph.header["collapsed"])
         try:
-            check_alive(curve, floor, len(split), "ablate")
+            check_alive(curve, floor, len(evaluator), "ablate")
         except CollapseError:
             collapsed = True
         return Outcome(tuple(curve.values()), count_inr_params(morph.inr), collapsed)
 
-    def _split(self, name: ScoredSplit) -> Split:
-        if name not in self._splits:
-            self._splits[name] = feature_split(self.family, self.base, self.dataset.split(name))
-        return self._splits[name]
-
-    def _floor(self, name: ScoredSplit) -> float:
-        if name not in self._floors:
-            task, part = task_named(self.dataset.task), trunk_part(self.family)
-            floor = bypass_floor(self.family, self.base, self._split(name), task, part)
-            self._floors[name] = floor
-        return self._floors[name]
+    def _evaluator(self, name: ScoredSplit) -> Evaluator:
+        if name not in self._evaluators:
+            self._evaluators[name] = Evaluator(self.family, self.dataset, name)
+        return self._evaluators[name]
 
 
 def inr_files(lines: Sequence[Line], store: JobStore[Outcome]) -> set[Path]:

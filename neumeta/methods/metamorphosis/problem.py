@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from neumeta.data.dataset import Dataset, Split
-from neumeta.measure.controls import bypass_floor
+from neumeta.data.dataset import Dataset
+from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.axes import Point
 from neumeta.models.family import Family
-from neumeta.tasks.registry import task_named
 from neumeta.tasks.task import Task
-from neumeta.training.features import Bank, feature_split, outputs_on, training_bank
+from neumeta.training.examples import Examples, training_examples
 
 
 @dataclass(frozen=True)
@@ -24,20 +23,26 @@ class Problem:
     Attributes:
         family: The family that morphs.
         base: Permuted base parameters by name.
-        train: Training examples as the morphing part sees them.
-        val: Validation features, for the curve and the collapse check only.
-        task: Losses and scores.
+        train: Training examples as the morphing part sees them, with the base network as teacher.
+        val: Scores on the validation split, for the curve and the collapse check only.
         params: The section `train`.
     """
 
     family: Family
     base: Mapping[str, Tensor]
-    train: Bank
-    val: Split
-    task: Task
+    train: Examples
+    val: Evaluator
     params: TrainParams
     _targets: dict[Point, dict[str, Tensor]] = field(default_factory=dict)
-    _skeletons: dict[Point, nn.Module] = field(default_factory=dict)
+
+    @property
+    def task(self) -> Task:
+        """What the networks learn.
+
+        Returns:
+            Losses and metrics.
+        """
+        return self.val.task
 
     def target(self, at: Point) -> dict[str, Tensor]:
         """Resampled base weights, the target of the reconstruction.
@@ -52,19 +57,6 @@ class Problem:
             origin = self.params.coordinates.origin
             self._targets[at] = self.family.resample(self.base, at, origin)
         return self._targets[at]
-
-    def skeleton(self, at: Point) -> nn.Module:
-        """The architecture of a point, made once.
-
-        Args:
-            at: Which network.
-
-        Returns:
-            A module on the meta device.
-        """
-        if at not in self._skeletons:
-            self._skeletons[at] = self.family.skeleton(at)
-        return self._skeletons[at]
 
     @cached_property
     def probes(self) -> tuple[Point, ...]:
@@ -86,25 +78,6 @@ class Problem:
         """
         return {**self.base, **generated}
 
-    @cached_property
-    def teacher_outputs(self) -> Tensor:
-        """Outputs of the base network on the training examples, all views of them.
-
-        Returns:
-            Shape (views * n, ...), without gradients.
-        """
-        network = self.skeleton(self.family.base)
-        return outputs_on(self.train, network, self.base, self.params.precision)
-
-    @cached_property
-    def bypass_floor(self) -> float:
-        """Validation accuracy with all generated tensors at zero.
-
-        Returns:
-            A fraction, 0 to 1.
-        """
-        return bypass_floor(self.family, self.base, self.val, self.task, self.train.part)
-
 
 def make_problem(
     family: Family, base: Mapping[str, Tensor], dataset: Dataset, params: TrainParams
@@ -123,8 +96,7 @@ def make_problem(
     return Problem(
         family=family,
         base=base,
-        train=training_bank(family, base, dataset, params.augmentation, params.precision),
-        val=feature_split(family, base, dataset.split("val")),
-        task=task_named(dataset.task),
+        train=training_examples(family, base, dataset, params.augmentation, params.precision),
+        val=Evaluator(family, dataset, "val"),
         params=params,
     )

@@ -1,6 +1,7 @@
 """The width sweep: sample every width, average K draws, score on the test set."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -8,13 +9,14 @@ import torch
 from neumeta.core.jobs import Job, JobStore, Shard
 from neumeta.core.progress import progress
 from neumeta.data.dataset import Dataset
-from neumeta.measure.controls import bypass_weights, check_alive, idle_weights
+from neumeta.measure.controls import check_alive, floors
+from neumeta.measure.evaluator import Evaluator
 from neumeta.measure.results import ResultRow
-from neumeta.measure.scorer import Scorer
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.params.train import SweepParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.axes import Point
+from neumeta.tasks.registry import task_of
 from neumeta.training.features import products_in
 
 Rows = tuple[ResultRow, ...]
@@ -39,7 +41,7 @@ class Sweep:
         self.morphs, self.dataset, self.params = morphs, dataset, params
         widths = params.widths.values()
         self.points = tuple(at_width(morphs[0].family, width) for width in widths)
-        self._scorer: Scorer | None = None
+        self._evaluator: Evaluator | None = None
         self._scores: object = None
 
     def jobs(self) -> list[Job[Rows]]:
@@ -62,7 +64,7 @@ class Sweep:
         return [self._job(morph, at) for at in (*self.points, None)]
 
     def _job(self, morph: MorphableNetwork, at: Point | None) -> Job[Rows]:
-        seed, what = seed_of(morph), at or "bypass"
+        seed, what = morph.card.seed, at or "bypass"
         settings = [seed, at and at.values()]
         return Job(f"seed {seed}, {what}", settings, lambda: self._measured(morph, at))
 
@@ -80,19 +82,20 @@ class Sweep:
         Raises:
             CollapseError: If an INR's whole curve equals the bypass floor.
         """
+        metric = task_of(self.dataset).metrics[0]
         rows: list[ResultRow] = []
-        for morph in progress(self.morphs, "", "INR", name=lambda m: f"seed {seed_of(m)}"):
-            *measured, floors = store.run(self.jobs_of(morph), "network")
+        for morph in progress(self.morphs, "", "INR", name=lambda m: f"seed {m.card.seed}"):
+            *measured, dead = store.run(self.jobs_of(morph), "network")
             own = [row for some in measured for row in some]
             curve = {
-                at: row.accuracy
+                at: row.value(metric)
                 for at, some in zip(self.points, measured, strict=True)
                 for row in some
                 if row.method == "neumeta"
             }
-            floor = max(row.accuracy for row in floors)
-            name = f"{where}: sweep of INR seed {seed_of(morph)}"
-            check_alive(curve, floor, len(self.dataset.labels["test"]), name)
+            floor = max(row.value(metric) for row in dead)
+            name = f"{where}: sweep of INR seed {morph.card.seed}"
+            check_alive(curve, floor, self.dataset.size("test"), name)
             rows += own
         return rows
 
@@ -108,40 +111,29 @@ class Sweep:
     def _measured(self, morph: MorphableNetwork, at: Point | None) -> Rows:
         """Rows of one network, in their order in the table; of the floor, which it leaves out."""
         with products_in(self.params.precision):
-            scorer, seed = self._scorer_of(morph), seed_of(morph)
+            evaluator, seed = self._evaluator_of(morph), morph.card.seed
             if at is None:
                 base = morph.family.base
                 weights, generated = morph.weights(base, draws=1), morph.family.generated
-                floors = [bypass_weights(weights, generated), *idle_weights(weights, generated)]
-                return tuple(scorer.row("bypass", base, floor, seed) for floor in floors)
+                score = partial(evaluator.row, "bypass", base, seed=seed)
+                return floors(weights, generated, score)
             # Fresh for every network, so that it depends on its point and the seed alone.
             generator = torch.Generator().manual_seed(self.params.seed)
             averaged = morph.weights(at, draws=self.params.draws, generator=generator)
             exact = morph.weights(at, draws=1)
             return (
-                scorer.row("neumeta", at, averaged, seed),
-                scorer.row("neumeta-noise-free", at, exact, seed),
+                evaluator.row("neumeta", at, averaged, seed),
+                evaluator.row("neumeta-noise-free", at, exact, seed),
             )
 
-    def _scorer_of(self, morph: MorphableNetwork) -> Scorer:
-        """Use one scorer for all INRs of one family, because it keeps the test features."""
+    def _evaluator_of(self, morph: MorphableNetwork) -> Evaluator:
+        """Use one evaluator for all INRs of one family, because it keeps the test features."""
         scores = (morph.family.header(), morph.card.trained)
-        if self._scorer is None or scores != self._scores:
-            self._scorer = Scorer(morph.family, self.dataset, morph.card.trained)
+        if self._evaluator is None or scores != self._scores:
+            seen = morph.card.trained
+            self._evaluator = Evaluator(morph.family, self.dataset, seen=seen)
             self._scores = scores
-        return self._scorer
-
-
-def seed_of(morph: MorphableNetwork) -> int:
-    """Read the seed of an INR.
-
-    Args:
-        morph: The INR.
-
-    Returns:
-        The seed of its training.
-    """
-    return int(morph.header["seed"])
+        return self._evaluator
 
 
 def inr_files(folder: str | Path) -> list[Path]:

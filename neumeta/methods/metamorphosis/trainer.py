@@ -7,6 +7,7 @@ between any two steps and continued to the same bytes.
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -14,8 +15,7 @@ from torch import Tensor, nn
 
 from neumeta.core.processes import ALONE, ProcessGroup
 from neumeta.core.progress import progress
-from neumeta.measure.controls import check_alive, idle_weights
-from neumeta.measure.evaluate import evaluate
+from neumeta.measure.controls import check_alive, floors
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.losses import (
     LossTerms,
@@ -160,19 +160,22 @@ class Trainer:
 
     def _task_terms(self, drawn: Configuration, factors: Mapping[str, float]) -> LossTerms:
         problem, params = self.problem, self.problem.params
-        batch = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
+        index = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
         weights = self._generate(drawn)
-        rows = self.processes.share(problem.train.rows(batch, self.random))
-        inputs, targets = problem.train.take(rows)
+        rows = self.processes.share(problem.train.rows(index, self.random))
+        batch = problem.train.take(rows)
+        network = problem.val.skeletons.at(drawn.at)
         outputs = apply_part(
-            problem.skeleton(drawn.at), problem.complete(weights), inputs, problem.train.part
+            network, problem.complete(weights), batch.inputs, problem.train.part
         ).float()
         wanted = {name for name, factor in factors.items() if factor > 0}
         task = problem.task
         return LossTerms(
-            task=task.loss(outputs, targets) if "task" in wanted else None,
+            task=task.loss(outputs, batch) if "task" in wanted else None,
             distillation=(
-                task.distillation(outputs, problem.teacher_outputs[rows], params.losses.temperature)
+                task.distance(
+                    outputs, problem.train.teacher_outputs[rows], params.losses.temperature
+                )
                 if "distillation" in wanted
                 else None
             ),
@@ -209,22 +212,18 @@ class Trainer:
         self.history.append({name: row.get(name) for name in HISTORY_COLUMNS})
 
     def _validate(self, strict: bool) -> float:
-        """Mean accuracy of the averaged INR, noise-free, over the probes."""
-        problem = self.problem
-        accuracies, floors = {}, [problem.bypass_floor] if strict else []
+        """Mean score of the averaged INR, noise-free, over the probes."""
+        problem, scores = self.problem, {}
         for at in problem.probes:
-            with torch.no_grad():
-                weights = problem.complete(self.average.weights(at))
-            accuracies[at] = self._score(at, weights)
-            if strict and at == max(problem.probes):
-                idle = idle_weights(weights, problem.family.generated)
-                floors += [self._score(at, other) for other in idle]
+            scores[at] = problem.val.deciding(at, self._averaged(at))
         if strict:
+            largest = max(problem.probes)
+            score = partial(problem.val.deciding, largest)
+            floor = max(floors(self._averaged(largest), problem.family.generated, score))
             where = f"train seed {self.seed}, task step {self.step}"
-            check_alive(accuracies, max(floors), len(problem.val), where)
-        return sum(accuracies.values()) / len(accuracies)
+            check_alive(scores, floor, len(problem.val), where)
+        return sum(scores.values()) / len(scores)
 
-    def _score(self, at: Point, weights: Mapping[str, Tensor]) -> float:
-        problem, part = self.problem, self.problem.train.part
-        network = problem.skeleton(at)
-        return evaluate(network, weights, problem.val, problem.task, part=part).accuracy
+    def _averaged(self, at: Point) -> dict[str, Tensor]:
+        with torch.no_grad():
+            return self.problem.complete(self.average.weights(at))

@@ -10,7 +10,7 @@ from neumeta.core.reading import PARAMS_FILE, load_section, load_value, parse
 from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.results import row_store, to_frame, write_results
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.run import Baselines
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
 from neumeta.methods.metamorphosis.points import at_width
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         base, family, _ = read_network(args.permuted)
         dataset = read_dataset(args.dataset, family.input_spec)
         points = tuple(at_width(family, width) for width in trained.values())
-        examples = Examples(family, base, dataset, settings, points)
+        examples = Comparison(family, base, dataset, settings, points)
         comparison = Baselines(examples, params)
         shared = shared_by(
             "baselines",

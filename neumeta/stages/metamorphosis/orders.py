@@ -8,11 +8,10 @@ from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
-from neumeta.measure.evaluate import evaluate
+from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.orders.orders import measure_orders
 from neumeta.methods.metamorphosis.params.study import OrdersParams
 from neumeta.models.network_file import read_network
-from neumeta.tasks.registry import task_named
 
 CHECKED = 16  # real images on which a permuted network must give the same outputs
 
@@ -39,16 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             weights, family, header = read_network(args.base)
             origin: Any = header["origin"]
             dataset = read_dataset(args.dataset, family.input_spec)
-            test = dataset.split("test")
+            evaluator = Evaluator(family, dataset, "test", whole=True)
             images = dataset.split("val").inputs[:CHECKED]
-            network = family.skeleton(family.base)
-            score = evaluate(network, weights, test, task_named(dataset.task))
             report = {
                 "network": args.network,
                 "dataset": dataset.name,
                 "origin": origin["source"],
-                "accuracy": score.accuracy,
-                "test_size": len(test),
+                "accuracy": evaluator.deciding(family.base, weights),
+                "test_size": len(evaluator),
                 "images": len(images),
                 **measure_orders(family, weights, images, params.seeds),
             }

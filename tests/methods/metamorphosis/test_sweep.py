@@ -17,9 +17,9 @@ from neumeta.core.errors import CollapseError
 from neumeta.core.jobs import Finished, JobStore, Shard
 from neumeta.core.reading import parse
 from neumeta.data.dataset import Dataset, SplitName, read_dataset
-from neumeta.measure.controls import bypass_weights, check_alive
+from neumeta.measure.controls import check_alive, zeroed
+from neumeta.measure.evaluator import Evaluator
 from neumeta.measure.results import ResultRow, results_csv, row_store, to_frame
-from neumeta.measure.scorer import Scorer
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
 from neumeta.methods.metamorphosis.params.train import SweepParams
@@ -43,10 +43,10 @@ def copy(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def no_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object) -> None:
+    def refuse(*args: object, **others: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(Scorer, "row", refuse)
+    monkeypatch.setattr(Evaluator, "row", refuse)
 
 
 def spoil_jobs(folder: Path, accuracy: float) -> None:
@@ -124,14 +124,14 @@ def test_a_killed_sweep_goes_on_from_its_jobs(finished: Path, tmp_path: Path) ->
     shutil.copytree(finished, folder)
     code = (
         "import os, signal, sys\n"
-        "from neumeta.measure.scorer import Scorer\n"
+        "from neumeta.measure.evaluator import Evaluator\n"
         "from neumeta.stages.metamorphosis.sweep import main\n"
-        "row, calls = Scorer.row, []\n"
-        "def mortal(*args):\n"
+        "row, calls = Evaluator.row, []\n"
+        "def mortal(*args, **others):\n"
         "    calls.append(args)\n"
         "    if len(calls) == 6: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return row(*args)\n"
-        "Scorer.row = mortal\n"
+        "    return row(*args, **others)\n"
+        "Evaluator.row = mortal\n"
         "main(sys.argv[1:])\n"
     )
     whole = (folder / EXPERIMENT / "sweep.csv").read_bytes()
@@ -180,7 +180,7 @@ def test_a_dead_generator_is_found_in_the_join(
     assert "sweep of INR seed 0: the generator is dead" in capsys.readouterr().err
 
 
-def idle_resnet() -> tuple[MorphableNetwork, Dataset]:
+def channel_constant_resnet() -> tuple[MorphableNetwork, Dataset]:
     """An INR whose kernels are zero, and images whose labels its biases alone get right."""
     draw = torch.Generator().manual_seed(0)
     spec = {"image_shape": [3, 16, 16], "classes": ["a", "b", "c"]}
@@ -206,7 +206,7 @@ def idle_resnet() -> tuple[MorphableNetwork, Dataset]:
 
 def test_biases_alone_are_no_life(tmp_path: Path) -> None:
     """They can lift a ResNet far above the floor of all generated weights at zero."""
-    morph, dataset = idle_resnet()
+    morph, dataset = channel_constant_resnet()
     params = parse(
         SweepParams,
         {
@@ -219,8 +219,8 @@ def test_biases_alone_are_no_life(tmp_path: Path) -> None:
         "sweep",
     )
     weights = morph.weights(64, draws=1)
-    nothing = bypass_weights(weights, morph.family.generated)
-    floor = Scorer(morph.family, dataset, [at(64)]).score(at(64), nothing).accuracy
+    nothing = zeroed(weights, morph.family.generated)
+    floor = Evaluator(morph.family, dataset).deciding(at(64), nothing)
     check_alive({64: 1.0}, floor, 200, "the floor of nothing is fooled")
     with pytest.raises(CollapseError, match="sweep of INR seed 0: the generator is dead"):
         Sweep([morph], dataset, params).measure(row_store(tmp_path, None), "toy")
@@ -272,6 +272,5 @@ def test_a_damaged_job_is_measured_again(text: str, finished: Path, tmp_path: Pa
 
 def test_jobs_are_ordered_by_seed_then_width(finished: Path, tmp_path: Path) -> None:
     _, sweep = first_job(finished, tmp_path)
-    points = ({"width": 2}, {"width": 3}, {"width": 4}, None)
-    expected = [[seed, values] for seed in (0, 1) for values in points]
+    expected = [[seed, width] for seed in (0, 1) for width in (2, 3, 4, None)]
     assert [job.settings for job in sweep.jobs()] == expected

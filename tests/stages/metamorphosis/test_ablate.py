@@ -16,7 +16,7 @@ from neumeta.core.checkpoint import write_checkpoint
 from neumeta.core.errors import UserError
 from neumeta.core.reading import parse
 from neumeta.data.dataset import write_dataset
-from neumeta.measure.evaluate import evaluate
+from neumeta.measure.evaluator import evaluate
 from neumeta.methods.metamorphosis.generator import count_inr_params
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.params.ablate import AblateParams, AblateTable, row_params
@@ -24,13 +24,13 @@ from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.methods.metamorphosis.variants import ABLATION_COLUMNS
-from neumeta.models.axes import Point
 from neumeta.models.network_file import read_network
 from neumeta.report.reading import ABLATION_COLUMNS as READ_COLUMNS
 from neumeta.report.reading import read_ablations
 from neumeta.stages._params_file import load_params
 from neumeta.stages.metamorphosis import ablate
-from neumeta.tasks.registry import task_named
+from neumeta.tasks.registry import task_of
+from neumeta.tasks.task import deciding
 from tests.toy import at, toy_dataset, toy_family, toy_params, trained_toy, write_toy_params
 
 FLAGS = [
@@ -192,13 +192,9 @@ def test_a_row_scores_what_the_trainer_makes_by_itself() -> None:
                 noise=0.0 if one else 0.5,
                 generator=torch.Generator().manual_seed(0),
             )
-        score = evaluate(
-            family.skeleton(at(width)),
-            {**base, **made},
-            dataset.split("val"),
-            task_named(dataset.task),
-        )
-        assert float(row["accuracy"]) == pytest.approx(score.accuracy, abs=1e-6)
+        task, split = task_of(dataset), dataset.split("val")
+        tally = evaluate(family.skeleton(at(width)), {**base, **made}, split, task)
+        assert float(row["accuracy"]) == pytest.approx(deciding(task, tally), abs=1e-6)
         assert int(row["inr_params"]) == count_inr_params(inr)
 
 
@@ -208,9 +204,9 @@ def test_draws_and_noise_are_those_of_the_row_or_else_the_usual_ones(
 ) -> None:
     weights, asked = MorphableNetwork.weights, set()
 
-    def spy(self: MorphableNetwork, point: Point, **how: Any) -> Any:
-        asked.add((point["width"], how["draws"], how["noise"], how["generator"].initial_seed()))
-        return weights(self, point, **how)
+    def spy(self: MorphableNetwork, width: int, **how: Any) -> Any:
+        asked.add((width, how["draws"], how["noise"], how["generator"].initial_seed()))
+        return weights(self, width, **how)
 
     monkeypatch.setattr(MorphableNetwork, "weights", spy)
     params = write_params(DRAWS)
@@ -345,7 +341,7 @@ def test_rows_do_not_influence_each_other(monkeypatch: pytest.MonkeyPatch) -> No
     inrs = [{n: b for n, b in files.items() if n.endswith(".safetensors")} for files in kept]
     assert len(inrs[0]) == len(rows)
     assert inrs[0] == inrs[1]
-    assert len(made) == 4  # one bank of features with views and one without, in each run
+    assert len(made) == 4  # features once with views and one without, in each run
 
 
 @pytest.mark.usefixtures("here")

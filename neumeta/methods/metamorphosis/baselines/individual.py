@@ -6,15 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from neumeta.core.fields import Trains
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.models.axes import Point
 from neumeta.models.fold import fold_batch_norms
 from neumeta.models.parameters import load_parameters, parameters_of
-from neumeta.training.fit import Batch, descend
+from neumeta.tasks.batch import Batch
+from neumeta.training.fit import descend
 from neumeta.training.params import Recipe, TeachingParams
 
 
-def fresh_network(examples: Examples, at: Point, seed: int, trains: Trains) -> nn.Module:
+def fresh_network(examples: Comparison, at: Point, seed: int, trains: Trains) -> nn.Module:
     """Build a network with fresh weights.
 
     Args:
@@ -36,7 +37,7 @@ def fresh_network(examples: Examples, at: Point, seed: int, trains: Trains) -> n
     return network
 
 
-def given_network(examples: Examples, at: Point, weights: Mapping[str, Tensor]) -> nn.Module:
+def given_network(examples: Comparison, at: Point, weights: Mapping[str, Tensor]) -> nn.Module:
     """Build a network of given weights.
 
     Args:
@@ -51,7 +52,7 @@ def given_network(examples: Examples, at: Point, weights: Mapping[str, Tensor]) 
 
 
 def train_network(
-    examples: Examples,
+    examples: Comparison,
     network: nn.Module,
     recipe: Recipe,
     trains: Trains,
@@ -63,7 +64,7 @@ def train_network(
     """Train one network.
 
     Args:
-        examples: Examples and losses.
+        examples: Comparison and losses.
         network: Starting point; trained in place.
         recipe: Epochs or steps, batch size, optimiser and schedule.
         trains: `generated`: all tensors that the INR does not make stay as they are.

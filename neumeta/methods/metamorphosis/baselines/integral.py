@@ -12,15 +12,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.params.baselines import IntegralParams
 from neumeta.models.axes import Point
 from neumeta.models.resampling import Origin
-from neumeta.training.fit import Batch, descend
+from neumeta.tasks.batch import Batch
+from neumeta.training.fit import descend
 
 
 def sampled(
-    examples: Examples, knots: Mapping[str, Tensor], at: Point, origin: Origin
+    examples: Comparison, knots: Mapping[str, Tensor], at: Point, origin: Origin
 ) -> dict[str, Tensor]:
     """Read one network.
 
@@ -37,12 +38,12 @@ def sampled(
 
 
 def train_integral(
-    examples: Examples, params: IntegralParams, origin: Origin, *, seed: int, label: str
+    examples: Comparison, params: IntegralParams, origin: Origin, *, seed: int, label: str
 ) -> dict[str, Tensor]:
     """Train the knots.
 
     Args:
-        examples: Examples, losses, and the networks to train.
+        examples: Comparison, losses, and the networks to train.
         params: The section `integral`.
         origin: See `sampled`.
         seed: Of the order of the examples, of their views, and of the networks.
@@ -62,7 +63,7 @@ def train_integral(
         place = int(torch.randint(len(examples.points), (), generator=generator))
         at = examples.points[place]
         weights = sampled(examples, knots, at, origin)
-        outputs = examples.outputs(examples.skeleton(at), weights, bank, batch.inputs)
+        outputs = examples.outputs(examples.skeletons.at(at), weights, bank, batch.inputs)
         return examples.loss(outputs, batch, bank, params.losses)
 
     descend(list(trained.values()), bank, params.recipe, loss, generator=generator, label=label)

@@ -6,6 +6,7 @@ within a group only. These are the scores of torch-pruning, bit for bit, on the 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,16 +14,17 @@ from torch.func import grad, vmap
 
 from neumeta.core.fields import Criterion
 from neumeta.core.progress import progress
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.params.baselines import ScoringParams
 from neumeta.models.parts import apply_part
+from neumeta.tasks.batch import Batch
 
 Scores = dict[str, Tensor]
 EXAMPLES_AT_ONCE = 16  # of the per-example gradients; bounds the memory
 
 
 def channel_scores(
-    examples: Examples, criterion: Criterion, scoring: ScoringParams | None, seed: int = 0
+    examples: Comparison, criterion: Criterion, scoring: ScoringParams | None, seed: int = 0
 ) -> Scores:
     """Score the channels of every clique group of the base network.
 
@@ -54,7 +56,7 @@ def channel_scores(
 
 
 def _importance(
-    examples: Examples, criterion: Criterion, scoring: ScoringParams | None
+    examples: Comparison, criterion: Criterion, scoring: ScoringParams | None
 ) -> dict[str, Tensor]:
     """Importance of every entry of the generated tensors."""
     weights = {name: examples.base[name] for name in examples.family.generated}
@@ -69,47 +71,44 @@ def _importance(
     return {name: weight.square() * found[name] for name, weight in weights.items()}
 
 
-def _gradients(examples: Examples, criterion: Criterion, scoring: ScoringParams) -> Scores:
+def _gradients(examples: Comparison, criterion: Criterion, scoring: ScoringParams) -> Scores:
     """Mean gradient, or mean square of those of single examples, summed over batches."""
     measure = _mean_gradient if criterion == "taylor" else _mean_square_gradient
     bank = examples.bank("generated")
-    network = examples.skeleton(examples.family.base)
+    network = examples.skeletons.at(examples.family.base)
     generated = {name: examples.base[name] for name in examples.family.generated}
 
-    def loss(weights: Scores, inputs: Tensor, targets: Tensor) -> Tensor:
+    def loss(weights: Scores, inputs: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
         outputs = apply_part(network, {**examples.base, **weights}, inputs, bank.part)
-        return examples.task.loss(outputs, targets)
+        return examples.task.loss(outputs, Batch(inputs, targets, rows))
 
     generator = torch.Generator().manual_seed(scoring.seed)
     found: Scores = {}
     for _ in progress(range(scoring.batches), f"{criterion} scores"):
         index = torch.randint(len(bank), (scoring.batch_size,), generator=generator)
-        inputs, targets = bank.take(bank.rows(index, generator))
-        for name, value in measure(loss, generated, inputs.float(), targets).items():
+        drawn = bank.take(bank.rows(index, generator))
+        batch = replace(drawn, inputs=drawn.inputs.float())
+        for name, value in measure(loss, generated, batch).items():
             found[name] = found[name] + value if name in found else value
     return found
 
 
-def _mean_gradient(
-    loss: Callable[..., Tensor], weights: Scores, inputs: Tensor, targets: Tensor
-) -> Scores:
+def _mean_gradient(loss: Callable[..., Tensor], weights: Scores, batch: Batch) -> Scores:
     """Gradient of the mean loss of a batch."""
-    found: Scores = grad(loss)(weights, inputs, targets)
+    found: Scores = grad(loss)(weights, batch.inputs, batch.targets, batch.rows)
     return found
 
 
-def _mean_square_gradient(
-    loss: Callable[..., Tensor], weights: Scores, inputs: Tensor, targets: Tensor
-) -> Scores:
+def _mean_square_gradient(loss: Callable[..., Tensor], weights: Scores, batch: Batch) -> Scores:
     """Mean over the examples of a batch of the squared gradient of each one's loss."""
 
-    def single(example: Tensor, target: Tensor) -> Scores:
-        found: Scores = grad(loss)(weights, example.unsqueeze(0), target.unsqueeze(0))
+    def single(*example: Tensor) -> Scores:
+        found: Scores = grad(loss)(weights, *(value.unsqueeze(0) for value in example))
         return found
 
     sums = {name: torch.zeros_like(value) for name, value in weights.items()}
-    chunks = zip(inputs.split(EXAMPLES_AT_ONCE), targets.split(EXAMPLES_AT_ONCE), strict=True)
-    for some, wanted in chunks:
-        for name, value in vmap(single)(some, wanted).items():
+    columns = (batch.inputs, batch.targets, batch.rows)
+    for some in zip(*(column.split(EXAMPLES_AT_ONCE) for column in columns), strict=True):
+        for name, value in vmap(single)(*some).items():
             sums[name] += value.square().sum(0)
-    return {name: value / len(inputs) for name, value in sums.items()}
+    return {name: value / len(batch) for name, value in sums.items()}

@@ -8,11 +8,11 @@ from torch import Tensor
 from neumeta.core.errors import UserError
 from neumeta.core.fields import Criterion, Section
 from neumeta.core.jobs import Job, JobStore, Shard
-from neumeta.measure.controls import bypass_weights
+from neumeta.measure.controls import zeroed
+from neumeta.measure.evaluator import Evaluator
 from neumeta.measure.results import ResultRow
-from neumeta.measure.scorer import Scorer
 from neumeta.methods.metamorphosis.baselines.channels import keep_top
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.individual import (
     fresh_network,
     given_network,
@@ -36,7 +36,7 @@ Rows = tuple[ResultRow, ...]
 class Baselines:
     """What the INR is compared with."""
 
-    def __init__(self, examples: Examples, params: BaselineParams) -> None:
+    def __init__(self, examples: Comparison, params: BaselineParams) -> None:
         """Prepare the comparison.
 
         Args:
@@ -50,7 +50,7 @@ class Baselines:
         self.examples = examples
         self.params = params
         self._check_widths()
-        self.scorer = Scorer(examples.family, examples.dataset, examples.points)
+        self.evaluator = Evaluator(examples.family, examples.dataset, seen=examples.points)
         self._scores: dict[tuple[Criterion, int | None], Scores] = {}
 
     def measure(self, store: JobStore[Rows], shard: Shard | None = None) -> list[ResultRow]:
@@ -103,7 +103,7 @@ class Baselines:
 
     def _untrained(self) -> list[Job[Rows]]:
         at = self.examples.family.base
-        base = _job("base", None, lambda: [self.scorer.row("base", at, self.examples.base)])
+        base = _job("base", None, lambda: [self.evaluator.row("base", at, self.examples.base)])
         return [base, *(self._untrained_width(width) for width in self.params.widths.values())]
 
     def _untrained_width(self, width: int) -> Job[Rows]:
@@ -111,15 +111,15 @@ class Baselines:
             examples, params = self.examples, self.params
             at = at_width(examples.family, width)
             resampled = sampled(examples, examples.base, at, params.origin)
-            dead = bypass_weights(resampled, examples.family.generated)
+            dead = zeroed(resampled, examples.family.generated)
             rows = [
-                self.scorer.row("interpolated", at, resampled),
-                self.scorer.row("bypass", at, dead),
+                self.evaluator.row("interpolated", at, resampled),
+                self.evaluator.row("bypass", at, dead),
             ]
             if params.pruned is not None:
                 for criterion, seed in params.pruned.choices():
                     weights = self._pruned(criterion, at, seed)
-                    rows.append(self.scorer.row(f"pruned-{criterion}", at, weights, seed))
+                    rows.append(self.evaluator.row(f"pruned-{criterion}", at, weights, seed))
             return rows
 
         pruned = _settings(self.params.pruned, "recipe", "trains")
@@ -142,7 +142,7 @@ class Baselines:
                 weights = train_network(
                     self.examples, network, recipe, trains, seed=seed, label=label
                 )
-                return [self.scorer.row(method, at, weights, seed)]
+                return [self.evaluator.row(method, at, weights, seed)]
 
             return _job(label, _settings(settings, "criteria", "random_seeds"), run)
 
@@ -168,7 +168,7 @@ class Baselines:
                     label=label,
                     teaching=settings.losses if isinstance(settings, DistilledParams) else None,
                 )
-                return [self.scorer.row(method, at, weights, seed)]
+                return [self.evaluator.row(method, at, weights, seed)]
 
             return _job(label, _settings(settings), run)
 
@@ -205,7 +205,7 @@ class Baselines:
         self, method: str, seed: int, weights: Callable[[Point], Mapping[str, Tensor]]
     ) -> list[ResultRow]:
         points = [at_width(self.examples.family, width) for width in self.params.widths.values()]
-        return [self.scorer.row(method, at, weights(at), seed) for at in points]
+        return [self.evaluator.row(method, at, weights(at), seed) for at in points]
 
     def _pruned(self, criterion: Criterion, at: Point, seed: int | None) -> dict[str, Tensor]:
         """The base network, cut; the scores of its channels are computed once."""
@@ -215,7 +215,7 @@ class Baselines:
             found = channel_scores(examples, criterion, settings.scoring, seed or 0)
             self._scores[criterion, seed] = found
         scores = self._scores[criterion, seed]
-        return keep_top(examples.base, examples.groups, scores, examples.shapes(at))
+        return keep_top(examples.base, examples.groups, scores, examples.skeletons.shapes(at))
 
 
 def _job(name: str, settings: Any, run: Callable[[], list[ResultRow]]) -> Job[Rows]:

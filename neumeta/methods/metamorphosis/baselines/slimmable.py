@@ -15,14 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from neumeta.methods.metamorphosis.baselines.channels import leading_channels, take_channels
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.pruning import channel_scores
 from neumeta.methods.metamorphosis.params.baselines import SlimmableParams
 from neumeta.models.axes import Point
-from neumeta.training.fit import Batch, descend
+from neumeta.tasks.batch import Batch
+from neumeta.training.fit import descend
 
 
-def ranked_base(examples: Examples) -> dict[str, Tensor]:
+def ranked_base(examples: Comparison) -> dict[str, Tensor]:
     """Order the channels of the base network by importance; its function stays the same.
 
     Args:
@@ -37,7 +38,7 @@ def ranked_base(examples: Examples) -> dict[str, Tensor]:
 
 
 def slim(
-    examples: Examples, shared: Mapping[str, Tensor], at: Point, rescale: bool
+    examples: Comparison, shared: Mapping[str, Tensor], at: Point, rescale: bool
 ) -> dict[str, Tensor]:
     """Take one network out of the shared weights.
 
@@ -50,7 +51,7 @@ def slim(
     Returns:
         All parameters by name.
     """
-    taken = leading_channels(shared, examples.family, examples.shapes(at))
+    taken = leading_channels(shared, examples.family, examples.skeletons.shapes(at))
     if rescale:
         for name, value in taken.items():
             if 1 in examples.family.morphing_axes[name]:
@@ -59,12 +60,12 @@ def slim(
 
 
 def train_slimmable(
-    examples: Examples, params: SlimmableParams, *, seed: int, label: str
+    examples: Comparison, params: SlimmableParams, *, seed: int, label: str
 ) -> dict[str, Tensor]:
     """Train the shared weights.
 
     Args:
-        examples: Examples, losses, and the networks to train.
+        examples: Comparison, losses, and the networks to train.
         params: The section `slimmable`.
         seed: Of the order of the examples, of their views, and of the random networks.
         label: Shown in progress lines.
@@ -81,7 +82,7 @@ def train_slimmable(
 
     def outputs(at: Point, batch: Batch) -> Tensor:
         weights = slim(examples, shared, at, params.rescale)
-        return examples.outputs(examples.skeleton(at), weights, bank, batch.inputs)
+        return examples.outputs(examples.skeletons.at(at), weights, bank, batch.inputs)
 
     def loss(batch: Batch) -> Tensor:
         drawn = torch.randint(len(points), (params.random_widths,), generator=generator).tolist()
@@ -89,7 +90,7 @@ def train_slimmable(
         terms = [examples.loss(largest, batch, bank)]
         for at in (points[0], *(points[index] for index in drawn)):
             student = outputs(at, batch)
-            terms.append(examples.task.distillation(student, largest.detach(), params.temperature))
+            terms.append(examples.task.distance(student, largest.detach(), params.temperature))
         return torch.stack(terms).sum()
 
     descend(list(trained.values()), bank, params.recipe, loss, generator=generator, label=label)

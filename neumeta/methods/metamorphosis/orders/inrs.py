@@ -12,8 +12,8 @@ from neumeta.core.fields import ScoredSplit
 from neumeta.core.jobs import Finished, Job, JobStore
 from neumeta.core.progress import progress
 from neumeta.data.dataset import Dataset
-from neumeta.measure.controls import bypass_floor
-from neumeta.measure.evaluate import evaluate
+from neumeta.measure.controls import zeroed
+from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.ablation import Ablation
 from neumeta.methods.metamorphosis.orders.strategies import STRATEGIES, Strategy
 from neumeta.methods.metamorphosis.params.study import OrderStrategy, StudyInrParams
@@ -24,7 +24,6 @@ from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.morphing import morphing_groups
 from neumeta.permute.orders import find_orders
 from neumeta.permute.variation import total_variation
-from neumeta.tasks.registry import task_named
 
 
 @dataclass(frozen=True)
@@ -206,11 +205,10 @@ def controls(
         split: What to score on.
 
     Returns:
-        Accuracy of the base network, and of the base network with all generated tensors at zero.
+        Score of the base network, and of the base network with all generated tensors at zero.
     """
-    examples, task = dataset.split(split), task_named(dataset.task)
-    network = family.skeleton(family.base)
+    evaluator, at = Evaluator(family, dataset, split, whole=True), family.base
     return {
-        "base": evaluate(network, weights, examples, task).accuracy,
-        "bypass": bypass_floor(family, weights, examples, task, "whole"),
+        "base": evaluator.deciding(at, weights),
+        "bypass": evaluator.deciding(at, zeroed(weights, family.generated)),
     }

@@ -12,7 +12,6 @@ from neumeta.methods.metamorphosis.baselines.individual import (
     given_network,
     train_network,
 )
-from neumeta.training.fit import Batch
 from neumeta.training.params import TeachingParams
 from tests.methods.metamorphosis.baselines.toy_examples import (
     TEACHING,
@@ -82,8 +81,8 @@ def test_images_and_features_are_the_same_views() -> None:
     assert (images.part, seen.part) == ("whole", "tail")
     network = given_network(examples, at(64), examples.base).bfloat16()
     with torch.no_grad():
-        made = network(images.inputs[1, :20], part="trunk")
-    torch.testing.assert_close(made, seen.inputs[1, :20], rtol=0.05, atol=0.05)
+        made = network(images.views[1, :20], part="trunk")
+    torch.testing.assert_close(made, seen.views[1, :20], rtol=0.05, atol=0.05)
     assert torch.equal(images.targets, seen.targets)
 
 
@@ -91,18 +90,17 @@ def test_distillation_is_measured_against_the_base_network() -> None:
     examples = lenet_examples()
     bank = examples.bank("generated")
     rows = torch.tensor([3, 50, 7])
-    inputs, targets = bank.take(rows)
-    batch = Batch(inputs, targets, rows)
+    batch = bank.take(rows)
     outputs = torch.randn(3, 3, generator=torch.Generator().manual_seed(0))
-    teacher = given_network(examples, at(4), examples.base)(inputs)
+    teacher = given_network(examples, at(4), examples.base)(batch.inputs)
     distance = F.kl_div(
         F.log_softmax(outputs / 2, 1), F.softmax(teacher / 2, 1), reduction="batchmean"
     )
-    wanted = 0.5 * F.cross_entropy(outputs, targets) + 3.0 * 4.0 * distance
+    wanted = 0.5 * F.cross_entropy(outputs, batch.targets) + 3.0 * 4.0 * distance
     teaching = TeachingParams(task=0.5, distillation=3.0, temperature=2.0)
     torch.testing.assert_close(examples.loss(outputs, batch, bank, teaching), wanted)
     plain = examples.loss(outputs, batch, bank)
-    torch.testing.assert_close(plain, F.cross_entropy(outputs, targets))
+    torch.testing.assert_close(plain, F.cross_entropy(outputs, batch.targets))
 
 
 @pytest.mark.parametrize("trains", ["generated", "all"])

@@ -9,11 +9,12 @@ from torch_pruning import DependencyGraph, importance
 
 from neumeta.core.fields import Criterion
 from neumeta.methods.metamorphosis.baselines.channels import keep_top, take_channels
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.individual import given_network
 from neumeta.methods.metamorphosis.baselines.pruning import Scores, _gradients, channel_scores
 from neumeta.methods.metamorphosis.params.baselines import ScoringParams
 from neumeta.models.family import Family
+from neumeta.tasks.batch import Batch
 from tests.methods.metamorphosis.baselines.toy_examples import (
     SCORING,
     examples_of,
@@ -27,7 +28,7 @@ ALL: tuple[Criterion, ...] = ("random", "l1", "l2", "taylor", "hessian")
 SOME = ScoringParams.model_validate(SCORING)
 
 
-def per_channel(examples: Examples, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def per_channel(examples: Comparison, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Sums of the entries that belong to each channel, over the members of its group."""
     return {
         group.name: torch.stack(
@@ -40,7 +41,7 @@ def per_channel(examples: Examples, tensors: dict[str, torch.Tensor]) -> dict[st
     }
 
 
-def drawn_examples(examples: Examples) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def drawn_examples(examples: Comparison) -> list[Batch]:
     """The batches behind the gradients."""
     bank, generator = examples.bank("generated"), torch.Generator().manual_seed(SOME.seed)
     indices = [
@@ -50,20 +51,18 @@ def drawn_examples(examples: Examples) -> list[tuple[torch.Tensor, torch.Tensor]
     return [bank.take(index) for index in indices]
 
 
-def gradients(
-    examples: Examples, inputs: torch.Tensor, targets: torch.Tensor
-) -> dict[str, torch.Tensor]:
+def gradients(examples: Comparison, batch: Batch) -> dict[str, torch.Tensor]:
     """Of the mean loss, by plain backward."""
     network = given_network(examples, examples.family.base, examples.base)
     options = {"part": "tail"} if examples.family.has_trunk else {}
-    F.cross_entropy(network(inputs.float(), **options), targets).backward()
+    F.cross_entropy(network(batch.inputs.float(), **options), batch.targets).backward()
     found = {name: parameter.grad for name, parameter in network.named_parameters()}
     return {name: value for name, value in found.items() if value is not None}
 
 
 @pytest.mark.parametrize("examples", [lenet_examples(), resnet_examples()], ids=["lenet", "resnet"])
 @pytest.mark.parametrize("criterion", ["l1", "l2", "taylor", "hessian"])
-def test_scores_by_hand(examples: Examples, criterion: Criterion) -> None:
+def test_scores_by_hand(examples: Comparison, criterion: Criterion) -> None:
     base = {name: examples.base[name] for name in examples.family.generated}
     batches = drawn_examples(examples)
     if criterion == "l1":
@@ -71,13 +70,13 @@ def test_scores_by_hand(examples: Examples, criterion: Criterion) -> None:
     elif criterion == "l2":
         terms = {name: weight.square() for name, weight in base.items()}
     elif criterion == "taylor":
-        found = [gradients(examples, *batch) for batch in batches]
+        found = [gradients(examples, batch) for batch in batches]
         terms = {n: (w * sum(g[n] for g in found)).abs() for n, w in base.items()}
     else:
         singles = [
-            gradients(examples, x[None], y[None])
-            for inputs, targets in batches
-            for x, y in zip(inputs, targets, strict=True)
+            gradients(examples, Batch(batch.inputs[k, None], batch.targets[k, None], batch.rows[k]))
+            for batch in batches
+            for k in range(len(batch))
         ]
         terms = {
             n: w.square() * sum(g[n].square() for g in singles) / SOME.batch_size
@@ -100,7 +99,7 @@ def test_random_scores_follow_the_seed_and_leave_other_randomness_alone() -> Non
         assert not torch.equal(score, other[name])
 
 
-def scores_of_torch_pruning(examples: Examples, criterion: Criterion, seed: int) -> Scores:
+def scores_of_torch_pruning(examples: Comparison, criterion: Criterion, seed: int) -> Scores:
     """The same scores, by its own tracing and its own sums."""
     network = given_network(examples, examples.family.base, examples.base)
     if criterion in ("taylor", "hessian"):
@@ -162,7 +161,7 @@ def test_the_highest_scores_stay_in_their_order() -> None:
         "conv2": torch.tensor([4, 5, 6, 7]),
         "conv3": torch.arange(8),
     }
-    made = keep_top(examples.base, examples.groups, scores, examples.shapes(at(2)))
+    made = keep_top(examples.base, examples.groups, scores, examples.skeletons.shapes(at(2)))
     wanted = take_channels(examples.base, examples.groups, kept)
     assert all(torch.equal(made[name], value) for name, value in wanted.items())
     assert torch.equal(made["conv1.weight"], examples.base["conv1.weight"][[1, 3]])
@@ -176,7 +175,9 @@ def test_pruning_fits_every_width_and_changes_nothing_at_the_base_width(
     examples = lenet_examples()
     scores = channel_scores(examples, criterion, SOME)
     for width in (2, 3, 4):
-        made = keep_top(examples.base, examples.groups, scores, examples.shapes(at(width)))
+        made = keep_top(
+            examples.base, examples.groups, scores, examples.skeletons.shapes(at(width))
+        )
         assert {name: tuple(v.shape) for name, v in made.items()} == examples.family.shapes(
             at(width)
         )
@@ -196,5 +197,5 @@ def test_pruning_keeps_the_function_when_the_cut_channels_are_dead() -> None:
     large = given_network(examples, at(4), weights)(inputs)
     for criterion in ("l1", "l2"):
         scores = channel_scores(examples, criterion, None)
-        made = keep_top(weights, examples.groups, scores, examples.shapes(at(2)))
+        made = keep_top(weights, examples.groups, scores, examples.skeletons.shapes(at(2)))
         torch.testing.assert_close(given_network(examples, at(2), made)(inputs), large)

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.integral import sampled, train_integral
 from neumeta.methods.metamorphosis.baselines.slimmable import ranked_base, slim, train_slimmable
 from neumeta.methods.metamorphosis.params.baselines import IntegralParams, SlimmableParams
 from neumeta.models.axes import Point
+from neumeta.models.skeletons import Skeletons
 from tests.methods.metamorphosis.baselines.toy_examples import (
     TEACHING,
     lenet_examples,
@@ -36,12 +37,12 @@ def integral_params(losses: Mapping[str, float] = TEACHING, **changes: float) ->
     return IntegralParams.model_validate(section)
 
 
-def some_inputs(examples: Examples) -> torch.Tensor:
+def some_inputs(examples: Comparison) -> torch.Tensor:
     return examples.dataset.split("test").inputs[:6]
 
 
 @CASES
-def test_ranking_sorts_by_l1_and_keeps_the_function(make: Callable[[], Examples]) -> None:
+def test_ranking_sorts_by_l1_and_keeps_the_function(make: Callable[[], Comparison]) -> None:
     examples = make()
     ranked = ranked_base(examples)
     for group in examples.groups:
@@ -49,7 +50,7 @@ def test_ranking_sorts_by_l1_and_keeps_the_function(make: Callable[[], Examples]
         norms = sum(part.reshape(len(part), -1).abs().sum(1) for part in parts)
         assert isinstance(norms, torch.Tensor)
         assert (norms.diff() <= 0).all()
-    network = examples.skeleton(examples.family.base)
+    network = examples.skeletons.at(examples.family.base)
     before, after = (
         functional_call(network, weights, (some_inputs(examples),))
         for weights in (dict(examples.base), ranked)
@@ -60,7 +61,7 @@ def test_ranking_sorts_by_l1_and_keeps_the_function(make: Callable[[], Examples]
 @CASES
 @pytest.mark.parametrize("rescale", [False, True])
 def test_smaller_networks_are_prefixes_of_larger_ones(
-    make: Callable[[], Examples], rescale: bool
+    make: Callable[[], Comparison], rescale: bool
 ) -> None:
     examples = make()
     params = slimmable_params(rescale)
@@ -78,7 +79,7 @@ def test_smaller_networks_are_prefixes_of_larger_ones(
 
 
 @CASES
-def test_training_moves_what_is_generated_and_nothing_else(make: Callable[[], Examples]) -> None:
+def test_training_moves_what_is_generated_and_nothing_else(make: Callable[[], Comparison]) -> None:
     examples = make()
     start = ranked_base(examples)
     shared = train_slimmable(examples, slimmable_params(), seed=0, label="slimmable")
@@ -96,7 +97,7 @@ def test_untrained_knots_are_the_base_network() -> None:
 
 
 @CASES
-def test_the_same_seed_gives_the_same_weights(make: Callable[[], Examples]) -> None:
+def test_the_same_seed_gives_the_same_weights(make: Callable[[], Comparison]) -> None:
     slimmables, integrals = [], []
     for seed in (0, 0, 1):
         examples = make()
@@ -113,24 +114,24 @@ def test_sandwich_trains_smallest_and_largest_in_every_step(
 ) -> None:
     examples = resnet_examples()
     asked: list[int] = []
-    skeleton = Examples.skeleton
+    skeleton = Skeletons.at
 
-    def spy(self: Examples, point: Point) -> torch.nn.Module:
+    def spy(self: Skeletons, point: Point) -> torch.nn.Module:
         asked.append(point["width"])
         return skeleton(self, point)
 
     ranked_base(examples)
-    monkeypatch.setattr(Examples, "skeleton", spy)
-    monkeypatch.setattr(Examples, "shapes", lambda self, h: self.family.shapes(h))
+    monkeypatch.setattr(Skeletons, "at", spy)
+    monkeypatch.setattr(Skeletons, "shapes", lambda self, h: self.family.shapes(h))
     train_slimmable(examples, slimmable_params(), seed=0, label="slimmable")
     steps = [asked[start : start + 3] for start in range(0, len(asked), 3)]
     assert len(steps) == 3
     assert all(step[:2] == [64, 16] and step[2] in (16, 40, 64) for step in steps)
 
 
-def accuracy(examples: Examples, point: Point, weights: Mapping[str, torch.Tensor]) -> float:
+def accuracy(examples: Comparison, point: Point, weights: Mapping[str, torch.Tensor]) -> float:
     split = examples.dataset.split("test")
-    outputs = functional_call(examples.skeleton(point), dict(weights), (split.inputs,))
+    outputs = functional_call(examples.skeletons.at(point), dict(weights), (split.inputs,))
     return float((outputs.argmax(1) == split.targets).float().mean())
 
 

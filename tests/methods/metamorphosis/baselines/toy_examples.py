@@ -6,7 +6,7 @@ import torch
 
 from neumeta.core.reading import parse
 from neumeta.data.params import AugmentationParams
-from neumeta.methods.metamorphosis.baselines.examples import Examples
+from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
 from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
@@ -32,22 +32,22 @@ def resnet_family(scope: str = "last_block", **changes: Any) -> Family:
     return make_family({**RESNET, "scope": scope, **changes}, toy_dataset().input_spec())
 
 
-def examples_of(family: Family, widths: tuple[int, ...], **settings: Any) -> Examples:
+def examples_of(family: Family, widths: tuple[int, ...], **settings: Any) -> Comparison:
     """Examples of the toy data, and a base network of fresh weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
         base = parameters_of(family.build(family.base))
     params = ExamplesParams(**{"precision": "float32", "augmentation": None, **settings})
     points = tuple(at(width) for width in widths)
-    return Examples(family, base, toy_dataset(), params, points)
+    return Comparison(family, base, toy_dataset(), params, points)
 
 
-def lenet_examples() -> Examples:
+def lenet_examples() -> Comparison:
     """Base width 4, trained at 3 and 4."""
     return examples_of(toy_family(), (3, 4))
 
 
-def resnet_examples() -> Examples:
+def resnet_examples() -> Comparison:
     """Base width 64, trained at 16 to 64, in two views and the precision of big experiments."""
     return examples_of(
         resnet_family(), (16, 40, 64), precision="bfloat16", augmentation=AUGMENTATION
