@@ -6,4 +6,4 @@ class UserError(ValueError):
 
 
 class CollapseError(UserError):
-    """The trained generator is dead: every width scores like the bypass floor."""
+    """The trained generator is dead: every width scores like the floor."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ class Card:
     trained: tuple[Point, ...]
 
 
+@runtime_checkable
 class WeightSource(Protocol):
     """Gives the weights of any network of a family."""
 

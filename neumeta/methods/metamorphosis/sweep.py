@@ -23,7 +23,7 @@ Rows = tuple[ResultRow, ...]
 
 
 class Sweep:
-    """The jobs of a sweep: what each INR scores at each width, and its bypass floor."""
+    """The jobs of a sweep: what each INR scores at each width, and the floor of a dead one."""
 
     def __init__(
         self, morphs: Sequence[MorphableNetwork], dataset: Dataset, params: SweepParams
@@ -48,7 +48,7 @@ class Sweep:
         """List all jobs.
 
         Returns:
-            By seed, the networks in their order and then the bypass floor.
+            By seed, the networks in their order and then the floor.
         """
         return [job for morph in self.morphs for job in self.jobs_of(morph)]
 
@@ -59,7 +59,7 @@ class Sweep:
             morph: One of them.
 
         Returns:
-            The networks in their order and then the bypass floor.
+            The networks in their order and then the floor.
         """
         return [self._job(morph, at) for at in (*self.points, None)]
 
@@ -80,7 +80,7 @@ class Sweep:
             seed, then width, then method.
 
         Raises:
-            CollapseError: If an INR's whole curve equals the bypass floor.
+            CollapseError: If an INR's whole curve equals its floor.
         """
         metric = task_of(self.dataset).metrics[0]
         rows: list[ResultRow] = []

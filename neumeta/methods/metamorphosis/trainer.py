@@ -82,7 +82,7 @@ class Trainer:
             The averaged INR.
 
         Raises:
-            CollapseError: If all probes score like the bypass floor in the second half.
+            CollapseError: If all probes score like the floor in the second half.
         """
         params = self.problem.params
         done = self.step + (params.warm_start.steps if self.phase == "task" else 0)

@@ -272,5 +272,6 @@ def test_a_damaged_job_is_measured_again(text: str, finished: Path, tmp_path: Pa
 
 def test_jobs_are_ordered_by_seed_then_width(finished: Path, tmp_path: Path) -> None:
     _, sweep = first_job(finished, tmp_path)
-    expected = [[seed, width] for seed in (0, 1) for width in (2, 3, 4, None)]
+    points = ({"width": 2}, {"width": 3}, {"width": 4}, None)
+    expected = [[seed, values] for seed in (0, 1) for values in points]
     assert [job.settings for job in sweep.jobs()] == expected
