@@ -24,6 +24,7 @@ from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.methods.metamorphosis.variants import ABLATION_COLUMNS
+from neumeta.models.axes import Point
 from neumeta.models.network_file import read_network
 from neumeta.report.reading import ABLATION_COLUMNS as READ_COLUMNS
 from neumeta.report.reading import read_ablations
@@ -204,9 +205,9 @@ def test_draws_and_noise_are_those_of_the_row_or_else_the_usual_ones(
 ) -> None:
     weights, asked = MorphableNetwork.weights, set()
 
-    def spy(self: MorphableNetwork, width: int, **how: Any) -> Any:
-        asked.add((width, how["draws"], how["noise"], how["generator"].initial_seed()))
-        return weights(self, width, **how)
+    def spy(self: MorphableNetwork, point: Point, **how: Any) -> Any:
+        asked.add((point["width"], how["draws"], how["noise"], how["generator"].initial_seed()))
+        return weights(self, point, **how)
 
     monkeypatch.setattr(MorphableNetwork, "weights", spy)
     params = write_params(DRAWS)
