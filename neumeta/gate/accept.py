@@ -7,6 +7,7 @@ the new code stands for the old. Stages that differ are left out: their results 
 """
 
 import shutil
+import tarfile
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -148,7 +149,10 @@ def _trees(root: Path, revision: str, folder: Path) -> tuple[Path, Path]:
     names = git(root, "ls-tree", "--name-only", revision).decode().split()
     wanted = [name for name in (*TREE_FILES, "dvc.lock") if name in names]
     (folder / "old.tar").write_bytes(git(root, "archive", revision, *wanted))
-    shutil.unpack_archive(folder / "old.tar", old, filter="data")
+    # Pythons before 3.11.4 know no filters, those from 3.12 on warn without one.
+    safe: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    with tarfile.open(folder / "old.tar") as archive:
+        archive.extractall(old, **safe)
     for name in TREE_FILES:
         source = root / name
         if source.is_dir():

@@ -11,7 +11,9 @@ from typing import Any
 # lie within one another.
 WIDTH_STEP = 8
 _SMALL: dict[str, Callable[[Any], Any]] = {
-    "steps": lambda value: min(value, 3),
+    "steps": lambda value: min(value, 6),
+    # Of steps of another kind: with its own share of a quarter a short run might see none of them.
+    "share": lambda value: 0.5,
     "epochs": lambda value: 1,
     "batch_size": lambda value: min(value, 16),
     "batches": lambda value: 1,

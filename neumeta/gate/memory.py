@@ -16,6 +16,8 @@ import torch
 from neumeta.core.files import sha256_of
 from neumeta.gate.results import Result
 
+FORMAT = 2  # of what is kept of a run
+
 
 def digest_of_files(folder: Path, paths: Iterable[Path]) -> str:
     """Hash files, by name and content.
@@ -46,7 +48,7 @@ def run_key(result: Result, code: str, folder: Path, given: str) -> str:
     inputs = digest_of_files(folder, _inputs(result, folder))
     machine = [platform.python_version(), torch.__version__, platform.processor(), platform.node()]
     params = sha256_of(folder / "params.yaml")
-    text = json.dumps([code, result.command, params, inputs, given, machine])
+    text = json.dumps([FORMAT, code, result.command, params, inputs, given, machine])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

@@ -119,6 +119,7 @@ class Side:
             "arguments": arguments,
             "folder": str(self.folder),
             "coverage": str(notes) if notes else None,
+            "trail": str(self.folder / trail_of(result)),
             "log": str(log),
         }
         assert self._worker is not None and self._worker.stdin is not None
@@ -127,7 +128,7 @@ class Side:
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             return lines[-1] if lines else "it ended without a word"
         self._drop_times(result.outs)
-        self.memory.keep(key, self.folder, result.outs, notes)
+        self.memory.keep(key, self.folder, (*result.outs, trail_of(result)), notes)
         return None
 
     def _answer(self) -> int:
@@ -147,6 +148,18 @@ class Side:
                 write_json(
                     path, {**record, **{k: 0 for k in TIMES if k in record}, "revision": "-"}
                 )
+
+
+def trail_of(result: Result) -> str:
+    """Name the file of what the trainings of a run left behind, step by step.
+
+    Args:
+        result: A committed run.
+
+    Returns:
+        A path below a side's folder.
+    """
+    return f"trainings/{result.name}"
 
 
 def module_of(result: Result) -> tuple[str, list[str]]:

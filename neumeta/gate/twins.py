@@ -9,7 +9,7 @@ from pathlib import Path
 from neumeta.core.progress import progress
 from neumeta.gate.compare import first_difference
 from neumeta.gate.results import Result, reads
-from neumeta.gate.side import Side
+from neumeta.gate.side import Side, trail_of
 
 
 @dataclass
@@ -86,7 +86,7 @@ def run_twins(
             _copy(before.folder / dep, after.folder / dep)
         fault = after.run(result, watch=True)
         if fault is None:
-            fault = first_difference(before.folder, after.folder, result.outs)
+            fault = first_difference(before.folder, after.folder, (*result.outs, trail_of(result)))
         findings.note(result.stage, fault and f"{result.name}: {fault}")
     thread.join()
 

@@ -3,14 +3,17 @@
 A script, started by its path: it must not import this project before it knows which tree's. Heavy
 packages, which are named on its command line, are imported once; every stage then runs in a fork.
 Tasks come as lines of JSON with the keys `module`, `arguments`, `folder`, `coverage` (a file, or
-null) and `log`; each is answered by a line with `status`.
+null), `trail` and `log` (files); each is answered by a line with `status`.
 """
 
+import hashlib
 import importlib
 import json
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 HEAVY = (
@@ -82,7 +85,8 @@ def _run(task: dict[str, Any], root: str) -> int:
                 for name in SILENCED:
                     if hasattr(module, name):
                         setattr(module, name, lambda *_, **__: None)
-        return int(main_of(task["arguments"]))
+        with _trail(task["trail"]):
+            return int(main_of(task["arguments"]))
     except BaseException:
         traceback.print_exc()
         return 1
@@ -92,6 +96,36 @@ def _run(task: dict[str, Any], root: str) -> int:
         if watch is not None:
             watch.stop()
             watch.save()
+
+
+@contextmanager
+def _trail(file: str) -> Iterator[None]:
+    """Write down what every step of every training left behind, in no order.
+
+    A table of accuracies hides much: dead networks score alike. The weights after each step of an
+    optimiser do not.
+    """
+    steps: list[str] = []
+    if "torch" not in sys.modules:
+        yield
+    else:
+        optimisers = importlib.import_module("torch.optim.optimizer")
+
+        def note(optimiser: Any, *_: Any) -> None:
+            digest = hashlib.sha256()
+            for group in optimiser.param_groups:
+                for value in group["params"]:
+                    digest.update(value.detach().float().numpy().tobytes())
+            steps.append(digest.hexdigest())
+
+        hook = optimisers.register_optimizer_step_post_hook(note)
+        try:
+            yield
+        finally:
+            hook.remove()
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file, "w", encoding="utf-8") as stream:
+        stream.write("".join(f"{step}\n" for step in sorted(steps)))
 
 
 if __name__ == "__main__":

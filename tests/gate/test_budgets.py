@@ -14,7 +14,7 @@ from neumeta.stages._params_file import Params, load_params
 
 ROOT = Path(__file__).parents[2]
 MOST = {
-    "steps": 3,
+    "steps": 6,
     "epochs": 1,
     "batch_size": 16,
     "batches": 1,
@@ -128,17 +128,17 @@ def test_what_is_no_budget_stays(twins: dict[str, Any], real: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("steps", 400, 3),
+        ("steps", 400, 6),
         ("steps", 2, 2),
         ("steps", 0, 0),  # a phase that is left out stays left out
         ("warm_start.steps", 0, 0),
-        ("task.steps", 900, 3),
+        ("task.steps", 900, 6),
         ("batch_size", None, None),
         ("seeds", [3, 4], [3]),
         ("widths", [4, 6, 8], [4, 8]),
         ("widths", [4, 6], [4, 6]),
         ("widths", {"start": 4, "stop": 24, "step": 1}, {"start": 4, "stop": 24, "step": 8}),
-        ("a", [{"steps": 9}, 9], [{"steps": 3}, 9]),
+        ("a", [{"steps": 9}, 9], [{"steps": 6}, 9]),
         ("lr", 0.1, 0.1),
         ("name", "steps", "steps"),
     ],
