@@ -1,0 +1,1 @@
+"""What is measured of a network, and the tables it is kept in."""
