@@ -7,8 +7,12 @@ from neumeta.state_key import is_neutral
 
 ROOT = Path(__file__).parent.parent
 
-# Each counts as one folder, because its templates belong to it.
-FOLDERS = ("neumeta/report", "neumeta/study_report")
+# Each counts as one folder, because its templates and texts belong to it.
+FOLDERS = (
+    "neumeta/report",
+    "neumeta/methods/metamorphosis/report",
+    "neumeta/methods/metamorphosis/orders_report",
+)
 
 
 def imported_modules(path: Path) -> set[Path]:
@@ -47,8 +51,8 @@ def _is_docstring_only(path: Path) -> bool:
 def stage_deps(stage: str) -> list[str]:
     """The code that dvc.yaml must name for a stage.
 
-    Packages with templates count as one folder; files without any code, as most `__init__.py`,
-    do not count.
+    Packages with templates or texts count as one folder; files without any code, as most
+    `__init__.py`, do not count.
     """
     found = closure(ROOT / "neumeta" / "stages" / f"{stage}.py")
     files = {f for f in found if not is_neutral(ROOT / f) and not _is_docstring_only(ROOT / f)}

@@ -99,6 +99,17 @@ def test_library_imports_no_stage() -> None:
     assert [file for file in users if not file.startswith(top)] == []
 
 
+def test_the_kit_of_reports_knows_no_method() -> None:
+    """It imports itself, records and errors: nothing that any one method brings."""
+    found: set[str] = set()
+    for file in sorted((ROOT / "neumeta/report").glob("*.py")):
+        found |= {
+            name for name in imported(file.read_text(), "neumeta.report") if "neumeta" in name
+        }
+    allowed = ("neumeta.report", "neumeta.core.records", "neumeta.errors")
+    assert found and [name for name in sorted(found) if not name.startswith(allowed)] == []
+
+
 def test_flow_starts_without_torch() -> None:
     """Loading the flow loads neither torch nor the library, also not through a third package."""
     code = """

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from neumeta.report.reading import read_ablations
+from neumeta.measure.statistics import Spread
+from neumeta.methods.metamorphosis.report.inputs import read_ablations
 from neumeta.results import read_results
-from neumeta.study_report.facts import Spread
 from tests.toy import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

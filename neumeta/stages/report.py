@@ -4,20 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from neumeta.core.records import StageRun, read_csv, read_json
 from neumeta.files import atomic_write_text
+from neumeta.methods.metamorphosis.report import inputs as reading
+from neumeta.methods.metamorphosis.report.page import build_report
 from neumeta.params import Experiment, load_section
-from neumeta.report import Facts, build_report
-from neumeta.report.reading import (
-    BASE_COLUMNS,
-    TRAIN_COLUMNS,
-    read_ablations,
-    read_dataset_facts,
-    read_history,
-    read_inr,
-    read_run,
-    read_tables,
-    read_variation,
-)
 from neumeta.stages._main import flags, git_revision, guarded, stage_parser
 
 
@@ -39,20 +30,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         section = load_section(Experiment, args.experiment)
-        facts = Facts(
+        inputs = reading.ReportInputs(
             experiment=args.experiment,
-            results=read_tables([args.sweep, args.baselines]),
-            base_history=read_history(args.base_history, BASE_COLUMNS),
-            train_history=read_history(args.train_history, TRAIN_COLUMNS),
-            variation=read_variation(args.permute),
-            dataset=read_dataset_facts(args.dataset),
-            runs=[read_run(path) for path in args.runs],
+            results=reading.read_tables([args.sweep, args.baselines]),
+            base_history=read_csv(args.base_history, reading.BASE_COLUMNS),
+            train_history=read_csv(args.train_history, reading.TRAIN_COLUMNS, text=["phase"]),
+            variation=read_json(args.permute, reading.Variation),
+            dataset=reading.read_dataset_card(args.dataset),
+            runs=[read_json(path, StageRun) for path in args.runs],
             params=section.model_dump(mode="json"),
             revision=git_revision(),
-            inr=read_inr(args.inr) if args.inr else None,
-            ablations=read_ablations(args.ablate),
+            inr=reading.read_inrs(args.inr) if args.inr else None,
+            ablations=reading.read_ablations(args.ablate),
         )
-        report = build_report(facts)
+        report = build_report(inputs)
         for name, text in report.files.items():
             atomic_write_text(Path(args.out) / name, text)
         atomic_write_text(args.summary, report.summary)

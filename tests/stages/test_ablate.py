@@ -20,6 +20,8 @@ from neumeta.evaluate import evaluate
 from neumeta.inr.generator import count_inr_params
 from neumeta.inr.problem import Problem, make_problem
 from neumeta.inr.train import Trainer
+from neumeta.methods.metamorphosis.report.inputs import ABLATION_COLUMNS as READ_COLUMNS
+from neumeta.methods.metamorphosis.report.inputs import read_ablations
 from neumeta.morph import MorphableNetwork
 from neumeta.network_file import read_network
 from neumeta.params import (
@@ -30,8 +32,6 @@ from neumeta.params import (
     parse,
     row_params,
 )
-from neumeta.report.reading import ABLATION_COLUMNS as READ_COLUMNS
-from neumeta.report.reading import read_ablations
 from neumeta.stages import ablate
 from neumeta.tasks import task_named
 from tests.toy import toy_dataset, toy_family, toy_params, trained_toy, write_toy_params

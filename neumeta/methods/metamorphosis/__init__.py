@@ -1,0 +1,1 @@
+"""Neural Metamorphosis: one INR that gives the weights of every width."""
