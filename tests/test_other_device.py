@@ -2,6 +2,7 @@
 
 import copy
 import operator
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.other_device import DrawnOnDeviceError, MixedDevicesError, PretendTensor, pretend
+
+# torch lays its autograd engine out once a process: a backend registered after that gets no share.
+ALONE = "NEUMETA_TEST_OTHER_DEVICE"
+pytestmark = pytest.mark.skipif(
+    ALONE not in os.environ, reason="runs in a process of its own, by test_other_device_alone.py"
+)
 
 CPU = torch.device("cpu")
 
