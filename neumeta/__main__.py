@@ -112,6 +112,7 @@ def _sample(args: argparse.Namespace) -> None:
 
     from neumeta.core.files import sha256_of
     from neumeta.methods.metamorphosis.morph import load
+    from neumeta.methods.metamorphosis.points import at_width
     from neumeta.models.export import check_suffix, export_network
 
     deterministic()
@@ -119,7 +120,8 @@ def _sample(args: argparse.Namespace) -> None:
         check_suffix(path)
     morph = load(args.checkpoint)
     generator = torch.Generator().manual_seed(args.seed)
-    network = morph.sample(args.width, draws=args.draws, noise=args.noise, generator=generator)
+    at = at_width(morph.family, args.width)
+    network = morph.sample(at=at, draws=args.draws, noise=args.noise, generator=generator)
     built = morph.header["train_widths"]
     if not min(built) <= args.width <= max(built):
         print(
@@ -135,7 +137,7 @@ def _sample(args: argparse.Namespace) -> None:
         "data_sha256": morph.header["data_sha256"],
     }
     for path in args.out:
-        export_network(path, network, morph.family, args.width, origin)
+        export_network(path, network, morph.family, at, origin)
         print(path)
 
 
@@ -151,28 +153,29 @@ def _info(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from functools import partial
+    from dataclasses import replace
 
     from neumeta.data.dataset import read_dataset
     from neumeta.measure.evaluator import Evaluator
     from neumeta.methods.metamorphosis.morph import load
+    from neumeta.methods.metamorphosis.points import at_width
 
     deterministic()
     morph = load(args.checkpoint)
-    for width in args.width:
-        morph.family.check_width(width)
+    points = [at_width(morph.family, width) for width in args.width]
     dataset = read_dataset(args.dataset, morph.family.input_spec)
     evaluator = Evaluator(morph.family, dataset, args.split, whole=True)
-    source = partial(morph.weights, draws=args.draws, noise=args.noise)
+    source = replace(morph, draws=args.draws, noise=args.noise)
     metrics = {metric.name: (metric, max(len(metric.name), 6)) for metric in evaluator.task.metrics}
     names = "  ".join(f"{name:<{size}}" for name, (_, size) in metrics.items())
     print(f"width  {names}  ({args.split}, n = {len(evaluator)}, K = {args.draws})")
-    for width in args.width:
+    for at in points:
         found = evaluator.measure(
-            source, [width], [args.seed], method="sampled", item=str(args.checkpoint)
+            source, [at], [args.seed], method="sampled", item=str(args.checkpoint)
         )
         cells = ((*metrics[row.metric], row.value) for row in found)
-        print(f"{width:5d}", *(f"{m.format(value):>{size}}" for m, size, value in cells), sep="  ")
+        shown = (f"{metric.format(value):>{size}}" for metric, size, value in cells)
+        print(f"{at['width']:5d}", *shown, sep="  ")
 
 
 def _permute(args: argparse.Namespace) -> None:

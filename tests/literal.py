@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from neumeta.methods.metamorphosis.generator import WeightGenerator
+from tests.toy import at
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class LiteralInr(nn.Module):
     def network(self, width: int) -> nn.Module:
         """A network of a width; its weights mean nothing."""
         if width not in self._networks:
-            self._networks[width] = self.family.build(width)
+            self._networks[width] = self.family.build(at(width))
         return self._networks[width]
 
     def shape(self, width: int, name: str) -> tuple[int, ...]:
@@ -143,7 +144,7 @@ class LiteralInr(nn.Module):
         places = list(range(size))
         for stream in self.family.streams:
             order = self.family.settings.get("stream_orders", {}).get(stream.name)
-            if order and (name, axis) in stream.members:
+            if order and (name, axis) in stream.axes:
                 for place, channel in enumerate(order):
                     places[channel] = place
         return places
@@ -159,7 +160,7 @@ class LiteralInr(nn.Module):
             v[:, 1 + axis] += self.offset
         if not self.sized:
             v[:, 4:] = 0
-        norm = float(self.family.base_width)
+        norm = float(self.family.base["width"])
         return v / torch.tensor([count, out_size, in_size, norm, norm, norm])
 
     def cells(self, width: int, index: int) -> list[float]:
@@ -272,7 +273,7 @@ def loss_terms(
     if temperature is not None:
         with torch.no_grad():
             teacher = functional_call(
-                inr.network(inr.family.base_width), dict(base), (batch.images,)
+                inr.network(inr.family.base["width"]), dict(base), (batch.images,)
             )
         log_q = torch.log_softmax(teacher / temperature, dim=1)
         log_p = torch.log_softmax(logits / temperature, dim=1)

@@ -118,6 +118,58 @@ def test_a_dataset_is_a_section_of_params(project: Project) -> None:
     assert described["sizes"] == {"train": 18, "val": 6, "test": 12}
 
 
+PERCEPTRON = '''
+"""Two linear layers around a hidden width."""
+
+from torch import nn
+
+from neumeta.models.family import Family, width_axis
+
+
+def perceptron_family(settings, input_spec):
+    """The family whose hidden units follow the width."""
+    channels, height, width = input_spec["image_shape"]
+
+    def build(at):
+        return nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(channels * height * width, at["width"]),
+            nn.ReLU(),
+            nn.Linear(at["width"], len(input_spec["classes"])),
+        )
+
+    return Family("perceptron", settings, input_spec, (width_axis(settings),), build)
+'''
+
+
+def test_a_family_is_a_module_an_entry_and_a_line(project: Project) -> None:
+    text = recipe("A family")
+    for named in ("neumeta/models/", "params.py", "registry.py"):
+        assert named in text
+    project.add("neumeta/models/perceptron.py", PERCEPTRON)
+    schema = "neumeta/models/params.py"
+    project.insert(schema, '"lenet", "cifar_resnet"', '"perceptron", ')
+    project.insert(schema, '    "lenet": _Kind', '    "perceptron": _Kind(frozenset()),\n')
+    registry = "neumeta/models/registry.py"
+    module = "from neumeta.models.perceptron import perceptron_family\n"
+    project.insert(registry, "from neumeta.models.resnet18", module)
+    project.insert(registry, '    "lenet": lenet', '    "perceptron": perceptron_family,\n')
+    place = project.folder / "params.yaml"
+    params = place.read_text(encoding="utf-8")
+    start = params.index("\ndigits-lenet:")
+    section = params[start:].replace("name: lenet ", "name: perceptron ", 1)
+    section = section.replace("    head: pooled\n", "", 1)
+    place.write_text(params[:start] + section, encoding="utf-8")
+    project.run("neumeta", "use", "digits-lenet")
+    assert "good" in project.run("neumeta", "check")
+    subprocess.run(["git", "init", "-q"], cwd=project.folder, check=True)
+    project.run("dvc", "init", "-q")
+    project.run("dvc", "repro", "permute@digits-lenet")
+    folder = project.folder / "data/experiments/digits-lenet"
+    facts = json.loads((folder / "permute.json").read_text())
+    assert [(group["name"], group["channels"]) for group in facts["groups"]] == [("1", 24)]
+
+
 PARAMS = '''\
 """Schema of the toy method."""
 

@@ -9,8 +9,10 @@ from ruamel.yaml import YAML
 
 from neumeta.core.errors import UserError
 from neumeta.data.dataset import Dataset, SplitName, channel_statistics
-from neumeta.models.family import Family, make_family
+from neumeta.models.axes import Point
+from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
+from neumeta.models.registry import make_family
 from neumeta.stages._params_file import load_params
 from neumeta.stages._selection import write_selection
 
@@ -30,6 +32,11 @@ COARSE: dict[str, Any] = {
     "grids": {"start": 1, "stop": 2, "step": 1},
     "noise": 0.4,
 }
+
+
+def at(width: int) -> Point:
+    """A network by its width."""
+    return Point.of({"width": width})
 
 
 def toy_dataset(sizes: tuple[int, int, int] = (96, 32, 48), classes: int = 3) -> Dataset:
@@ -55,7 +62,7 @@ def toy_family(**changes: Any) -> Family:
 
 def trained_toy(steps: int = 60) -> dict[str, torch.Tensor]:
     """A base network of the toy family that has learnt the toy data."""
-    network, train = toy_family().initialised(4, seed=0), toy_dataset().split("train")
+    network, train = toy_family().initialised(at(4), seed=0), toy_dataset().split("train")
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
     for _ in range(steps):
         optimiser.zero_grad()

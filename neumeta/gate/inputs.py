@@ -16,7 +16,7 @@ from numpy.random import Generator, default_rng
 from PIL import Image
 
 from neumeta.core.errors import UserError
-from neumeta.models.family import make_family
+from neumeta.models.registry import make_family
 
 CLASSES = tuple(f"class{number}" for number in range(10))
 PER_CLASS = {"train": 8, "test": 4}
@@ -95,7 +95,7 @@ def make_checkpoint(folder: Path, section: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(f"fetch.source {fetch['source']!r}: has no twin; use url")
     spec = {"image_shape": [3, 32, 32], "classes": list(CLASSES)}
     family = make_family(section["family"], spec)
-    network = family.initialised(int(section["family"]["base_width"]), seed=0)
+    network = family.initialised(family.base, seed=0)
     generator = torch.Generator().manual_seed(1)
     state = network.state_dict()
     for name, value in state.items():  # statistics as after a training, not 0 and 1

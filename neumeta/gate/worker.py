@@ -32,7 +32,6 @@ HEAVY = (
     "pydantic",
     "PIL.Image",
     "pyvrp",
-    "torch_pruning",
     "ruamel.yaml",
 )
 # A twin trains for three steps: its generator is dead by design, and nobody judges it.

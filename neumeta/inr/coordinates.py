@@ -74,7 +74,7 @@ def make_buckets(
     Args:
         specs: The generated tensors.
         norm: N, the size that maps to 1; the base width.
-        jitter: Numbers the channels of those tensors; None makes one.
+        jitter: Numbers the channels of those tensors; None where none are moved as a whole.
 
     Returns:
         Buckets that cover every tensor once; at most `LARGEST_PADDING` of a large bucket is

@@ -6,27 +6,32 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from neumeta.models.groups import Group
 from neumeta.models.tensor_specs import TensorSpec
 
 
 class ChannelJitter:
-    """The channels of all clique groups of one width, numbered through."""
+    """The channels of all clique groups at one point, numbered through."""
 
-    def __init__(self, specs: Sequence[TensorSpec]) -> None:
-        """Number the channels of all groups of one width.
+    def __init__(self, specs: Sequence[TensorSpec], groups: Sequence[Group] = ()) -> None:
+        """Number the channels of all groups.
 
         Args:
             specs: The generated tensors.
+            groups: Of channels, each of one place along every axis; their number is that of the
+                specs.
+
+        Raises:
+            ValueError: If axes of one group differ in length.
         """
+        self._owner = {axis: number for number, group in enumerate(groups) for axis in group.axes}
         sizes: dict[int, int] = {}
         for spec in specs:
-            for axis, group in enumerate(spec.groups):
-                if (
-                    group is not None
-                    and sizes.setdefault(group, spec.shape[axis]) != (spec.shape[axis])
-                ):
+            for axis, size in enumerate((spec.out_size, spec.in_size)):
+                group = self._owner.get((spec.name, axis))
+                if group is not None and sizes.setdefault(group, size) != size:
                     raise ValueError(f"{spec.name}: axis {axis} does not fit its clique group")
-        self.start: dict[int | None, int] = {}
+        self.start: dict[int, int] = {}
         self.total = 0
         for group in sorted(sizes):
             self.start[group] = self.total
@@ -43,10 +48,11 @@ class ChannelJitter:
         """
         columns = []
         for axis, size in enumerate((spec.out_size, spec.in_size)):
-            if spec.groups[axis] is None:
+            group = self._owner.get((spec.name, axis))
+            if group is None:
                 columns.append(torch.full((size,), self.total))
             else:
-                columns.append(torch.arange(size) + self.start[spec.groups[axis]])
+                columns.append(torch.arange(size) + self.start[group])
         return torch.cartesian_prod(*columns)
 
     def draw(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -73,7 +73,7 @@ def floors(
     return tuple(score(left) for left in dead)
 
 
-def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, where: str) -> None:
+def check_alive(accuracies: Mapping[Any, float], floor: float, examples: int, where: str) -> None:
     """Fail loudly when every width scores like the floor.
 
     A dead generator gives the same constant answer at all widths. The floor is the best of
@@ -81,7 +81,7 @@ def check_alive(accuracies: Mapping[int, float], floor: float, examples: int, wh
     (and one point, or a tenth of what is left above the floor) is enough to pass.
 
     Args:
-        accuracies: Accuracy by width, or another share of examples; fractions.
+        accuracies: Accuracy by network, or another share of examples; fractions.
         floor: The highest of these of a dead generator.
         examples: Size of the split behind each accuracy.
         where: Names the run in the error.

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +9,13 @@ from torch import Tensor, nn
 from neumeta.data.dataset import Dataset, Split, SplitName
 from neumeta.measure.measurements import Measurement
 from neumeta.measure.results import ResultRow
+from neumeta.models.axes import Point
 from neumeta.models.cost import count_macs, count_params
 from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
 from neumeta.models.parts import Part, apply_part
 from neumeta.models.skeletons import Skeletons
+from neumeta.models.source import WeightSource
 from neumeta.tasks.batch import Batch
 from neumeta.tasks.registry import task_of
 from neumeta.tasks.tally import Tally
@@ -23,23 +24,6 @@ from neumeta.training.features import feature_split, trunk_part
 
 LARGEST_BATCH = 1000
 VALUES_PER_BATCH = 1 << 20  # inputs of more values than the caches hold are read twice as slowly
-
-
-@runtime_checkable
-class Source(Protocol):
-    """Whatever gives weights for a width, such as a file of an INR."""
-
-    def __call__(self, at: int, /, *, generator: torch.Generator) -> Mapping[str, Tensor]:
-        """Make the weights of one network.
-
-        Args:
-            at: Base width h, channels.
-            generator: Source of whatever is drawn.
-
-        Returns:
-            All parameters by name.
-        """
-        ...
 
 
 class Evaluator:
@@ -51,7 +35,7 @@ class Evaluator:
         dataset: Dataset,
         split: SplitName = "test",
         *,
-        seen: Iterable[int] = (),
+        seen: Iterable[Point] = (),
         whole: bool = False,
     ) -> None:
         """Prepare nothing yet: features are made with the first score.
@@ -60,7 +44,7 @@ class Evaluator:
             family: What is measured.
             dataset: The examples, and what they are for.
             split: Which of its splits.
-            seen: Widths the INR was trained at.
+            seen: Networks that the INR was trained at.
             whole: Run the whole network for every score. The features of its frozen trunk, made
                 once, give the same outputs up to rounding.
         """
@@ -71,18 +55,18 @@ class Evaluator:
         self.part: Part = "whole" if whole else trunk_part(family)
         self.seen = frozenset(seen)
         self.skeletons = Skeletons(family)
-        self._costs: dict[int, tuple[int, int]] = {}
+        self._costs: dict[Point, tuple[int, int]] = {}
         self._trunk: dict[str, Tensor] = {}
         self._examples: Split | None = None
 
     def __len__(self) -> int:
         return self.dataset.size(self.split)
 
-    def tally(self, at: int, weights: Mapping[str, Tensor]) -> Tally:
+    def tally(self, at: Point, weights: Mapping[str, Tensor]) -> Tally:
         """Score one network.
 
         Args:
-            at: Base width h, channels.
+            at: Which network.
             weights: All parameters by name.
 
         Returns:
@@ -91,11 +75,11 @@ class Evaluator:
         examples = self._examples_for(weights)
         return evaluate(self.skeletons.at(at), weights, examples, self.task, part=self.part)
 
-    def values(self, at: int, weights: Mapping[str, Tensor]) -> dict[str, float]:
+    def values(self, at: Point, weights: Mapping[str, Tensor]) -> dict[str, float]:
         """Score one network by all metrics of the task.
 
         Args:
-            at: Base width h, channels.
+            at: Which network.
             weights: All parameters by name.
 
         Returns:
@@ -103,11 +87,11 @@ class Evaluator:
         """
         return self.task.values(self.tally(at, weights))
 
-    def deciding(self, at: int, weights: Mapping[str, Tensor]) -> float:
+    def deciding(self, at: Point, weights: Mapping[str, Tensor]) -> float:
         """Score one network by the metric that decides.
 
         Args:
-            at: Base width h, channels.
+            at: Which network.
             weights: All parameters by name.
 
         Returns:
@@ -116,13 +100,13 @@ class Evaluator:
         return deciding(self.task, self.tally(at, weights))
 
     def row(
-        self, method: str, at: int, weights: Mapping[str, Tensor], seed: int | None = None
+        self, method: str, at: Point, weights: Mapping[str, Tensor], seed: int | None = None
     ) -> ResultRow:
         """Score one network for the table of widths, whose metrics are accuracy and loss.
 
         Args:
             method: Name of the method.
-            at: Base width h, channels.
+            at: Which network.
             weights: All parameters by name.
             seed: Seed of the run, or None.
 
@@ -131,41 +115,38 @@ class Evaluator:
         """
         values = self.values(at, weights)
         params, macs = self._cost(at)
-        return ResultRow(method, at, at in self.seen, seed, **values, params=params, macs=macs)
+        width, seen = at["width"], at in self.seen
+        return ResultRow(method, width, seen, seed, **values, params=params, macs=macs)
 
     def measure(
         self,
-        source: Source,
-        points: Iterable[int],
+        source: WeightSource,
+        points: Iterable[Point],
         seeds: Sequence[int] = (0,),
         *,
         method: str,
         item: str,
-        run: int | None = None,
-        stored_bytes: int | None = None,
     ) -> list[Measurement]:
         """Score networks of one source for the long table.
 
         Args:
             source: Gives their weights.
-            points: Base widths h, channels.
-            seeds: Of the draws: every point is made once with each.
+            points: Which networks.
+            seeds: Of the draws: every network is made once with each.
             method: Name of the method.
             item: Name of the experiment.
-            run: Seed of the run that made the source, which its rows carry; None where it had
-                none, and they carry that of the draw.
-            stored_bytes: Size of the files that the source needs; None where not known.
 
         Returns:
-            One row per point, seed and metric.
+            One row per network, seed and metric. Rows carry the seed of the source; that of the
+            draw, where it has none.
         """
         rows = []
         for at in points:
             for seed in seeds:
-                weights = source(at, generator=torch.Generator().manual_seed(seed))
-                own = seed if run is None else run
-                where = (method, item, {"width": at}, own, self.split)
-                costs = (len(self), *self._cost(at), stored_bytes)
+                weights = source.weights(at, generator=torch.Generator().manual_seed(seed))
+                own = seed if source.card.seed is None else source.card.seed
+                where = (method, item, at.values(), own, self.split)
+                costs = (len(self), *self._cost(at), source.card.stored_bytes)
                 values = self.values(at, weights)
                 rows += [Measurement(*where, name, value, *costs) for name, value in values.items()]
         return rows
@@ -183,7 +164,7 @@ class Evaluator:
             self._examples = feature_split(self.family, weights, self.dataset.split(self.split))
         return self._examples
 
-    def _cost(self, at: int) -> tuple[int, int]:
+    def _cost(self, at: Point) -> tuple[int, int]:
         if at not in self._costs:
             network = self.skeletons.at(at)
             macs = count_macs(network, self.family.example_input().to("meta"))

@@ -1,8 +1,15 @@
-"""Which residual blocks of a network morph, and how wide each of them is."""
+"""Residual families: which blocks of a network morph, and how wide each of them is."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from neumeta.models.groups import CliqueGroup
+import torch
+from torch import nn
+
+from neumeta.models.axes import Point
+from neumeta.models.family import Family, width_axis
+from neumeta.models.groups import Group
 
 
 @dataclass(frozen=True)
@@ -66,25 +73,7 @@ class BlockPlan:
             widths.append(max(1, scaled) if place >= self.first else full)
         return tuple(widths)
 
-    def groups(self) -> tuple[CliqueGroup, ...]:
-        """The hidden channels of every block that morphs.
-
-        Returns:
-            One clique group per block.
-        """
-        return tuple(
-            CliqueGroup(
-                f"{block}.conv1",
-                (
-                    (f"{block}.conv1.weight", 0),
-                    (f"{block}.conv1.bias", 0),
-                    (f"{block}.conv2.weight", 1),
-                ),
-            )
-            for block in self.morphing
-        )
-
-    def streams(self) -> tuple[CliqueGroup, ...]:
+    def streams(self) -> tuple[Group, ...]:
         """The channels between the blocks, which never change, as the blocks that morph see them.
 
         Returns:
@@ -98,7 +87,7 @@ class BlockPlan:
             found.setdefault(stage, []).append((f"{block}.conv2.weight", 0))
             found[stage].append((f"{block}.conv2.bias", 0))
         return tuple(
-            CliqueGroup(f"stream {stage + 1}", tuple(members))
+            Group.of_axes(f"stream {stage + 1}", members, self.stages[stage])
             for stage, members in sorted(found.items())
         )
 
@@ -108,3 +97,44 @@ class BlockPlan:
 
     def _name(self, place: int) -> str:
         return f"layer{place // self.per_stage + 1}.{place % self.per_stage}"
+
+
+def residual_family(
+    name: str,
+    settings: Mapping[str, Any],
+    input_spec: Mapping[str, Any],
+    plan: BlockPlan,
+    build: Callable[[Sequence[int], bool], nn.Module],
+) -> Family:
+    """A family in which the hidden channels of some blocks follow the width.
+
+    Args:
+        name: Key in the registry.
+        settings: The `family` section.
+        input_spec: What the network takes.
+        plan: Which blocks.
+        build: From the hidden width of every block, and whether BatchNorms are wanted, to the
+            network.
+
+    Returns:
+        The family; all that lies before the first block that morphs is its trunk.
+    """
+    axis = width_axis(settings)
+
+    def maker(norm: bool) -> Callable[[Point], nn.Module]:
+        return lambda at: build(plan.hidden(at[axis.name]), norm)
+
+    with torch.device("meta"):
+        tensors = [key for key, _ in build(plan.hidden(axis.base), False).named_parameters()]
+    generated = tuple(f"{block}.conv" for block in plan.morphing)
+    return Family(
+        name,
+        settings,
+        input_spec,
+        (axis,),
+        maker(norm=False),
+        maker(norm=True),
+        frozen=frozenset(key for key in tensors if not key.startswith(generated)),
+        streams=plan.streams(),
+        has_trunk=plan.first > 0,
+    )

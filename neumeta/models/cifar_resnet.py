@@ -5,12 +5,16 @@ every second pixel is taken and the new channels are zero. The inner ("hidden") 
 residual block may differ from the width of the stage; the stage widths are 16, 32, 64.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neumeta.core.errors import UserError
+from neumeta.models.blocks import BlockPlan, residual_family
+from neumeta.models.family import Family
 from neumeta.models.parts import Part
 
 STAGE_WIDTHS = (16, 32, 64)
@@ -128,3 +132,30 @@ class CifarResNet(nn.Module):
 
     def _stages(self) -> list[nn.Module]:
         return [self.get_submodule(f"layer{stage + 1}") for stage in range(len(STAGE_WIDTHS))]
+
+
+def cifar_resnet_family(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> Family:
+    """The family whose hidden channels follow the width.
+
+    Args:
+        settings: The `family` section.
+        input_spec: What the network takes.
+
+    Returns:
+        The family.
+
+    Raises:
+        UserError: If the images are too small.
+    """
+    channels, height, width = input_spec["image_shape"]
+    if min(height, width) < 8:
+        raise UserError(f"family cifar_resnet needs images of 8 x 8 or more: {height} x {width}")
+    classes = len(input_spec["classes"])
+    plan = BlockPlan(STAGE_WIDTHS, (int(settings["depth"]) - 2) // 6, str(settings["scope"]))
+
+    def build(hidden: Sequence[int], norm: bool) -> nn.Module:
+        return CifarResNet(
+            hidden, in_channels=channels, classes=classes, norm=norm, trunk_blocks=plan.first
+        )
+
+    return residual_family("cifar_resnet", settings, input_spec, plan, build)

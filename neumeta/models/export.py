@@ -13,6 +13,7 @@ from torch import nn
 from neumeta.core.checkpoint import write_checkpoint
 from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_bytes
+from neumeta.models.axes import Point
 from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
 
@@ -33,7 +34,7 @@ def check_suffix(path: str | Path) -> None:
 
 
 def export_network(
-    path: str | Path, network: nn.Module, family: Family, width: int, origin: Mapping[str, Any]
+    path: str | Path, network: nn.Module, family: Family, at: Point, origin: Mapping[str, Any]
 ) -> None:
     """Write a sampled network in the format that its file name asks for.
 
@@ -41,14 +42,14 @@ def export_network(
         path: Ends in .safetensors or .onnx.
         network: The network, in evaluation mode.
         family: Its family.
-        width: Its base width h, channels.
+        at: Its point.
         origin: JSON-ready facts of the sampling, kept in the safetensors header.
     """
     check_suffix(path)
     if Path(path).suffix == ".onnx":
         atomic_write_bytes(path, to_onnx(network, family))
         return
-    header = {"kind": "network", "width": width, "permuted": True, **family.header(), **origin}
+    header = {"kind": "network", **at.values(), "permuted": True, **family.header(), **origin}
     write_checkpoint(path, parameters_of(network), header)
 
 

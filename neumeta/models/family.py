@@ -1,4 +1,4 @@
-"""Families: networks that differ only in their base width h."""
+"""Families: networks that differ only in where they stand on a few axes, such as width."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,26 +9,24 @@ import torch
 from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
-from neumeta.models.blocks import BlockPlan
-from neumeta.models.cifar_resnet import STAGE_WIDTHS as CIFAR_STAGES
-from neumeta.models.cifar_resnet import CifarResNet
-from neumeta.models.groups import CliqueGroup
-from neumeta.models.lenet import LENET_GROUPS, LeNet
+from neumeta.models.axes import Axis, Point
+from neumeta.models.groups import Group
+from neumeta.models.resampling import Origin, resampled
+from neumeta.models.tensor_specs import Shape, TensorSpec
 
-Shape = tuple[int, ...]
 STREAM_ORDERS = "stream_orders"
 
 
 @dataclass(frozen=True)
 class Family:
-    """A recipe that builds a network of any width.
+    """A recipe that builds the network of any point.
 
     Attributes:
         name: Key in the registry.
         settings: The `family` section of params.yaml, as a plain mapping.
         input_spec: What the network takes; see `Dataset.input_spec`.
-        groups: Clique groups of the channels that morph, equal for all widths.
-        maker: Builds the module for a width, with BatchNorm folded away.
+        axes: What its networks differ in.
+        maker: Builds the module of a point, with BatchNorm folded away.
         norm_maker: Builds it with its BatchNorms, as it is trained and published; None where
             the family has none.
         frozen: Names of the tensors that the INR does not make; they stay those of the base.
@@ -41,104 +39,114 @@ class Family:
     name: str
     settings: Mapping[str, Any]
     input_spec: Mapping[str, Any]
-    groups: tuple[CliqueGroup, ...]
-    maker: Callable[[int], nn.Module]
-    norm_maker: Callable[[int], nn.Module] | None = None
+    axes: tuple[Axis, ...]
+    maker: Callable[[Point], nn.Module]
+    norm_maker: Callable[[Point], nn.Module] | None = None
     frozen: frozenset[str] = frozenset()
-    streams: tuple[CliqueGroup, ...] = ()
+    streams: tuple[Group, ...] = ()
     has_trunk: bool = False
 
-    @property
-    def base_width(self) -> int:
-        """Width of the base network.
+    @cached_property
+    def base(self) -> Point:
+        """Where the base network stands.
 
         Returns:
-            The width, channels.
+            The point.
         """
-        return int(self.settings["base_width"])
+        return Point.of({axis.name: axis.base for axis in self.axes})
 
-    def skeleton(self, width: int) -> nn.Module:
-        """Build a network without weights, for `torch.func.functional_call`.
+    def at(self, **values: int) -> Point:
+        """Name a network of the family.
 
         Args:
-            width: Base width h, channels.
+            **values: By name of the axis; on the others the network stands where the base does.
 
         Returns:
-            The network on the meta device, in evaluation mode.
-        """
-        self.check_width(width)
-        with torch.device("meta"):
-            return self.maker(width).eval()
+            The point.
 
-    def initialised(self, width: int, seed: int) -> nn.Module:
+        Raises:
+            UserError: If there is no such axis, or a value lies outside its range.
+        """
+        point = self.base.moved(**values)
+        self.check(point)
+        return point
+
+    def check(self, at: Point) -> None:
+        """Refuse a point outside the family.
+
+        Args:
+            at: Which network.
+
+        Raises:
+            UserError: Naming the axes, or the allowed range.
+        """
+        values, names = at.values(), [axis.name for axis in self.axes]
+        if values.keys() != set(names):
+            raise UserError(f"{at}: the axes of the {self.name} family are {', '.join(names)}")
+        for axis in self.axes:
+            value = values[axis.name]
+            if not axis.low <= value <= axis.high:
+                raise UserError(
+                    f"{axis.name} {value} is outside the {self.name} family; "
+                    f"use {axis.low}..{axis.high}"
+                )
+
+    def build(self, at: Point, *, norm: bool = False) -> nn.Module:
+        """Build a network with fresh weights.
+
+        Args:
+            at: Which network.
+            norm: Whether with its BatchNorms, as it is trained and published, or folded away.
+
+        Returns:
+            The network, in evaluation mode.
+
+        Raises:
+            UserError: If the point lies outside the family.
+        """
+        self.check(at)
+        maker = self.norm_maker if norm and self.norm_maker else self.maker
+        return maker(at).eval()
+
+    def initialised(self, at: Point, seed: int, *, norm: bool = True) -> nn.Module:
         """Build a network with fresh weights that depend on the seed only.
 
         torch's initialisers know no generator, so the global one is set and put back.
 
         Args:
-            width: Base width h, channels.
+            at: Which network.
             seed: Seed of the initial weights.
+            norm: See `build`.
 
         Returns:
-            The network, with its BatchNorms.
+            The network, in evaluation mode.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.unfolded(width)
+            return self.build(at, norm=norm)
 
-    def unfolded(self, width: int) -> nn.Module:
-        """Build a network with its BatchNorms and fresh weights.
+    def skeleton(self, at: Point) -> nn.Module:
+        """Build a network without weights, for `torch.func.functional_call`.
 
         Args:
-            width: Base width h, channels.
+            at: Which network.
 
         Returns:
-            The network as it is trained and published, in evaluation mode.
-
-        Raises:
-            UserError: If the width lies outside the family.
+            The network on the meta device, in evaluation mode.
         """
-        self.check_width(width)
-        return (self.norm_maker or self.maker)(width).eval()
+        with torch.device("meta"):
+            return self.build(at)
 
-    def build(self, width: int) -> nn.Module:
-        """Build a network with fresh weights.
+    def shapes(self, at: Point) -> dict[str, Shape]:
+        """Shapes of all parameters at a point, without allocating them.
 
         Args:
-            width: Base width h, channels.
-
-        Returns:
-            The network with BatchNorm folded away, in evaluation mode.
-
-        Raises:
-            UserError: If the width lies outside the family.
-        """
-        self.check_width(width)
-        return self.maker(width).eval()
-
-    def check_width(self, width: int) -> None:
-        """Refuse a width outside the family.
-
-        Args:
-            width: Base width h, channels.
-
-        Raises:
-            UserError: Naming the allowed range.
-        """
-        low, high = int(self.settings["min_width"]), int(self.settings["max_width"])
-        if not low <= width <= high:
-            raise UserError(f"width {width} is outside the {self.name} family; use {low}..{high}")
-
-    def shapes(self, width: int) -> dict[str, Shape]:
-        """Shapes of all parameters at a width, without allocating them.
-
-        Args:
-            width: Base width h, channels.
+            at: Which network.
 
         Returns:
             Shape by parameter name, in the order of the network.
         """
-        network = self.skeleton(width)
+        network = self.skeleton(at)
         return {name: tuple(value.shape) for name, value in network.named_parameters()}
 
     @cached_property
@@ -148,21 +156,31 @@ class Family:
         Returns:
             All parameters but the frozen ones.
         """
-        return tuple(name for name in self.shapes(self.base_width) if name not in self.frozen)
+        return tuple(name for name in self.shapes(self.base) if name not in self.frozen)
 
     @cached_property
     def morphing_axes(self) -> dict[str, tuple[int, ...]]:
-        """Axes of each generated tensor whose length follows the width.
+        """Axes of each generated tensor whose length differs between points.
+
+        Sizes grow along every axis of the family, so its two ends show what changes between them.
 
         Returns:
             Axes by tensor name, ascending; none for a tensor of fixed shape.
         """
-        axes: dict[str, set[int]] = {name: set() for name in self.generated}
-        for group in self.groups:
-            for name, axis in group.members:
-                if name in axes:
-                    axes[name].add(axis)
-        return {name: tuple(sorted(found)) for name, found in axes.items()}
+        base = self.shapes(self.base)
+        ends = [
+            self.shapes(self.base.moved(**{axis.name: end}))
+            for axis in self.axes
+            for end in {axis.low, axis.high} - {axis.base}
+        ]
+        return {
+            name: tuple(
+                number
+                for number, size in enumerate(base[name])
+                if any(end[name][number] != size for end in ends if name in end)
+            )
+            for name in self.generated
+        }
 
     @cached_property
     def stream_ranks(self) -> dict[tuple[str, int], tuple[int, ...]]:
@@ -178,14 +196,13 @@ class Family:
         found: dict[tuple[str, int], tuple[int, ...]] = {}
         for group in self.streams:
             if group.name in orders:
-                order, (name, axis) = orders[group.name], group.members[0]
-                size = self.shapes(self.base_width)[name][axis]
-                if sorted(order) != list(range(size)):
+                order = orders[group.name]
+                if sorted(order) != list(range(len(group))):
                     raise UserError(
-                        f"{STREAM_ORDERS}: {group.name!r} must be an order of {size} channels"
+                        f"{STREAM_ORDERS}: {group.name!r} must be an order of {len(group)} channels"
                     )
                 ranks = sorted(range(len(order)), key=order.__getitem__)
-                found |= dict.fromkeys(group.members, tuple(ranks))
+                found |= dict.fromkeys(group.axes, tuple(ranks))
         return found
 
     def with_stream_orders(self, orders: Mapping[str, Sequence[int]]) -> "Family":
@@ -201,6 +218,46 @@ class Family:
             return self
         settings = {**self.settings, STREAM_ORDERS: {n: list(o) for n, o in orders.items()}}
         return replace(self, settings=settings)
+
+    def specs(self, at: Point) -> tuple[TensorSpec, ...]:
+        """List the generated tensors of one point.
+
+        Args:
+            at: Which network.
+
+        Returns:
+            One spec per generated tensor.
+        """
+        shapes, morphing, ranks = self.shapes(at), self.morphing_axes, self.stream_ranks
+        return tuple(
+            TensorSpec(
+                name,
+                index,
+                shapes[name],
+                morphing[name],
+                (ranks.get((name, 0)), ranks.get((name, 1))),
+            )
+            for index, name in enumerate(self.generated)
+        )
+
+    def resample(
+        self, base: Mapping[str, Tensor], at: Point, origin: Origin = "edge"
+    ) -> dict[str, Tensor]:
+        """Resample the generated tensors of the (permuted) base network to another point.
+
+        Args:
+            base: Parameters by name at the base point.
+            at: Which network.
+            origin: See `neumeta.models.resampling.resample`.
+
+        Returns:
+            Generated tensors by name at that point.
+        """
+        shapes = self.shapes(at)
+        return {
+            name: resampled(base[name], shapes[name], self.morphing_axes[name], origin)
+            for name in self.generated
+        }
 
     def example_input(self, batch: int = 1) -> Tensor:
         """Zeros of the right input shape.
@@ -222,111 +279,14 @@ class Family:
         return {"family": dict(self.settings), "input": dict(self.input_spec)}
 
 
-def make_family(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> Family:
-    """Build a family from its section and its dataset.
+def width_axis(settings: Mapping[str, Any]) -> Axis:
+    """The axis of families that differ in their base width h.
 
     Args:
-        settings: The `family` section as a plain mapping, with the key `name`.
-        input_spec: What the network takes; see `Dataset.input_spec`.
+        settings: The `family` section, with `min_width`, `max_width` and `base_width`.
 
     Returns:
-        The family.
-
-    Raises:
-        UserError: If the name is unknown.
+        The axis.
     """
-    name = str(settings["name"])
-    if name not in _MAKERS:
-        raise UserError(f"family {name!r} is unknown; allowed are {', '.join(_MAKERS)}")
-    return _MAKERS[name](settings, input_spec)
-
-
-def family_from_header(header: Mapping[str, Any]) -> Family:
-    """Rebuild the family that a checkpoint belongs to.
-
-    Args:
-        header: A checkpoint's JSON header.
-
-    Returns:
-        The family.
-
-    Raises:
-        UserError: If the header describes no family.
-    """
-    try:
-        return make_family(header["family"], header["input"])
-    except KeyError as error:
-        raise UserError(f"checkpoint header lacks {error}; was it written by neumeta?") from error
-
-
-def _make_lenet(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> Family:
-    channels, height, width = input_spec["image_shape"]
-    if min(height, width) < 8:
-        raise UserError(f"family lenet needs images of 8 x 8 or more, got {height} x {width}")
-    classes = len(input_spec["classes"])
-
-    def build(base_width: int) -> nn.Module:
-        return LeNet(base_width, in_channels=channels, classes=classes, head=settings["head"])
-
-    return Family("lenet", settings, input_spec, LENET_GROUPS, build)
-
-
-def _make_cifar_resnet(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> Family:
-    channels, height, width = input_spec["image_shape"]
-    if min(height, width) < 8:
-        raise UserError(f"family cifar_resnet needs images of 8 x 8 or more: {height} x {width}")
-    classes = len(input_spec["classes"])
-    plan = BlockPlan(CIFAR_STAGES, (int(settings["depth"]) - 2) // 6, str(settings["scope"]))
-
-    def build(base_width: int, norm: bool) -> nn.Module:
-        hidden = plan.hidden(base_width)
-        return CifarResNet(
-            hidden, in_channels=channels, classes=classes, norm=norm, trunk_blocks=plan.first
-        )
-
-    return _resnet_family("cifar_resnet", settings, input_spec, plan, build)
-
-
-def _make_resnet18(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> Family:
-    from neumeta.models.resnet18 import BLOCKS_PER_STAGE, STAGE_WIDTHS, ResNet18
-
-    if input_spec["image_shape"][0] != 3:
-        raise UserError("family resnet18 needs images of 3 channels")
-    classes = len(input_spec["classes"])
-    plan = BlockPlan(STAGE_WIDTHS, BLOCKS_PER_STAGE, str(settings["scope"]))
-
-    def build(base_width: int, norm: bool) -> nn.Module:
-        hidden = plan.hidden(base_width)
-        return ResNet18(hidden, classes=classes, norm=norm, trunk_blocks=plan.first)
-
-    return _resnet_family("resnet18", settings, input_spec, plan, build)
-
-
-def _resnet_family(
-    name: str,
-    settings: Mapping[str, Any],
-    input_spec: Mapping[str, Any],
-    plan: BlockPlan,
-    build: Callable[[int, bool], nn.Module],
-) -> Family:
-    with torch.device("meta"):
-        tensors = [key for key, _ in build(plan.full_width, False).named_parameters()]
-    generated = tuple(f"{block}.conv" for block in plan.morphing)
-    return Family(
-        name,
-        settings,
-        input_spec,
-        plan.groups(),
-        maker=lambda width: build(width, False),
-        norm_maker=lambda width: build(width, True),
-        frozen=frozenset(key for key in tensors if not key.startswith(generated)),
-        streams=plan.streams(),
-        has_trunk=plan.first > 0,
-    )
-
-
-_MAKERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Family]] = {
-    "lenet": _make_lenet,
-    "cifar_resnet": _make_cifar_resnet,
-    "resnet18": _make_resnet18,
-}
+    low, high, base = (int(settings[f"{kind}_width"]) for kind in ("min", "max", "base"))
+    return Axis("width", low, high, base, "channels")

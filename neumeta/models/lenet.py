@@ -1,20 +1,17 @@
 """The LeNet family: three convolutions of h, 2h, 4h channels and a linear classifier."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from neumeta.models.groups import CliqueGroup
+from neumeta.core.errors import UserError
+from neumeta.models.axes import Point
+from neumeta.models.family import Family, width_axis
 
 Head = Literal["pooled", "corner"]
-
-LENET_GROUPS = (
-    CliqueGroup("conv1", (("conv1.weight", 0), ("conv1.bias", 0), ("conv2.weight", 1))),
-    CliqueGroup("conv2", (("conv2.weight", 0), ("conv2.bias", 0), ("conv3.weight", 1))),
-    CliqueGroup("conv3", (("conv3.weight", 0), ("conv3.bias", 0), ("linear.weight", 1))),
-)
 
 
 class LeNet(nn.Module):
@@ -54,3 +51,27 @@ class LeNet(nn.Module):
             maps = F.avg_pool2d(F.relu(conv(maps)), 2)
         features = maps[:, :, 0, 0] if self.head == "corner" else maps.mean(dim=(2, 3))
         return self.linear(features)
+
+
+def lenet_family(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> Family:
+    """The family in which every layer follows the width.
+
+    Args:
+        settings: The `family` section.
+        input_spec: What the network takes.
+
+    Returns:
+        The family.
+
+    Raises:
+        UserError: If the images are too small.
+    """
+    channels, height, width = input_spec["image_shape"]
+    if min(height, width) < 8:
+        raise UserError(f"family lenet needs images of 8 x 8 or more, got {height} x {width}")
+    classes = len(input_spec["classes"])
+
+    def build(at: Point) -> nn.Module:
+        return LeNet(at["width"], in_channels=channels, classes=classes, head=settings["head"])
+
+    return Family("lenet", settings, input_spec, (width_axis(settings),), build)

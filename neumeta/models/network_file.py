@@ -5,7 +5,8 @@ from pathlib import Path
 from torch import Tensor
 
 from neumeta.core.checkpoint import read_checkpoint, require_tensors
-from neumeta.models.family import Family, family_from_header
+from neumeta.models.family import Family
+from neumeta.models.registry import family_from_header
 
 
 def read_network(path: str | Path) -> tuple[dict[str, Tensor], Family, dict[str, object]]:
@@ -22,5 +23,6 @@ def read_network(path: str | Path) -> tuple[dict[str, Tensor], Family, dict[str,
     """
     weights, header = read_checkpoint(path, "network")
     family = family_from_header(header)
-    require_tensors(path, weights, dict(family.skeleton(header["width"]).named_parameters()))
+    at = family.at(**{axis.name: header[axis.name] for axis in family.axes})
+    require_tensors(path, weights, dict(family.skeleton(at).named_parameters()))
     return weights, family, header

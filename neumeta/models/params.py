@@ -1,10 +1,24 @@
 """Schema of the section `family`: the network family that morphs."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
 from neumeta.core.fields import Section, Width
+
+
+class _Kind(NamedTuple):
+    """What a family asks of its section: keys of its own, and the base width where it is fixed."""
+
+    takes: frozenset[str]
+    full_width: int | None = None
+
+
+_KINDS = {
+    "lenet": _Kind(frozenset({"head"})),
+    "cifar_resnet": _Kind(frozenset({"depth", "scope"}), 64),
+    "resnet18": _Kind(frozenset({"scope"}), 512),
+}
 
 
 class FamilyParams(Section):
@@ -31,15 +45,14 @@ class FamilyParams(Section):
     def _consistent(self) -> "FamilyParams":
         if not self.min_width <= self.base_width <= self.max_width:
             raise ValueError("must hold: min_width <= base_width <= max_width")
-        needs = {"lenet": {"head"}, "cifar_resnet": {"depth", "scope"}, "resnet18": {"scope"}}
-        wanted = needs[self.name]
-        for field in ("head", "depth", "scope"):
-            if (getattr(self, field) is not None) != (field in wanted):
-                takes = " and ".join(sorted(wanted))
+        kind = _KINDS[self.name]
+        special = frozenset[str]().union(*(other.takes for other in _KINDS.values()))
+        for field in (name for name in type(self).model_fields if name in special):
+            if (getattr(self, field) is not None) != (field in kind.takes):
+                takes = " and ".join(sorted(kind.takes))
                 raise ValueError(f"family {self.name} takes exactly {takes}; see {field}")
-        full = {"cifar_resnet": 64, "resnet18": 512}.get(self.name, self.base_width)
-        if self.base_width != full:
-            raise ValueError(f"base_width of {self.name} must be {full}")
+        if kind.full_width not in (None, self.base_width):
+            raise ValueError(f"base_width of {self.name} must be {kind.full_width}")
         return self
 
     def settings(self) -> dict[str, Any]:

@@ -1,13 +1,11 @@
-"""Plain resampling of a network to another width: a baseline, and the warm start's target."""
+"""Plain resampling of weights to other sizes: a baseline, and the warm start's target."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from neumeta.models.family import Family
 
 Origin = Literal["edge", "centre"]
 
@@ -39,29 +37,25 @@ def resample(
     return weight.index_select(axis, lower) * (1 - share) + weight.index_select(axis, upper) * share
 
 
-def interpolate_weights(
-    base: Mapping[str, Tensor], family: Family, width: int, origin: Origin = "edge"
-) -> dict[str, Tensor]:
-    """Resample the generated tensors of the (permuted) base network to a width.
+def resampled(
+    weight: Float[Tensor, "..."], shape: Sequence[int], axes: Sequence[int], origin: Origin = "edge"
+) -> Float[Tensor, "..."]:
+    """Resample a tensor linearly along several axes.
 
-    Weights are rescaled by the ratio of the fan-ins, so that sums over inputs keep their size.
+    It is rescaled by the ratio of the fan-ins, so that sums over inputs keep their size.
 
     Args:
-        base: Parameters by name at the base width.
-        family: Tells which axes morph.
-        width: Target width h, channels.
+        weight: Of a layer: (out,), (out, in) or (out, in, kernel, kernel).
+        shape: New shape.
+        axes: Those whose length may change, ascending.
         origin: See `resample`.
 
     Returns:
-        Generated tensors by name at the target width.
+        The tensor of that shape.
     """
-    shapes = family.shapes(width)
-    result = {}
-    for name in family.generated:
-        weight = base[name]
-        for axis in family.morphing_axes[name]:
-            weight = resample(weight, axis, shapes[name][axis], origin)
-            if axis == 1:
-                weight = weight * (base[name].shape[1] / shapes[name][1])
-        result[name] = weight
+    result = weight
+    for axis in axes:
+        result = resample(result, axis, shape[axis], origin)
+        if axis == 1:
+            result = result * (weight.shape[1] / shape[1])
     return result

@@ -1,14 +1,16 @@
 """torchvision's ResNet-18 with hidden widths of one's choice, in a trunk and a tail."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from neumeta.data.torchvision_door import models
+from neumeta.core.errors import UserError
+from neumeta.models.blocks import BlockPlan, residual_family
+from neumeta.models.family import Family
 from neumeta.models.parts import Part
 
 STAGE_WIDTHS = (64, 128, 256, 512)
@@ -34,6 +36,10 @@ class ResNet18(nn.Module):
             norm: Whether BatchNorm follows each convolution; else the convolutions have biases.
             trunk_blocks: Blocks that belong to the trunk.
         """
+        from neumeta.data.torchvision_door import (
+            models,  # a second that other families need not wait
+        )
+
         super().__init__()
         self.trunk_blocks = trunk_blocks
         full = models.resnet18(num_classes=classes)
@@ -90,3 +96,27 @@ def _drop_norms(network: nn.Module) -> None:
                 setattr(parent, name, nn.Identity())
             elif isinstance(child, nn.Conv2d) and child.bias is None:
                 child.bias = nn.Parameter(torch.zeros(child.out_channels))
+
+
+def resnet18_family(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> Family:
+    """The family whose hidden channels follow the width.
+
+    Args:
+        settings: The `family` section.
+        input_spec: What the network takes.
+
+    Returns:
+        The family.
+
+    Raises:
+        UserError: If the images are not coloured.
+    """
+    if input_spec["image_shape"][0] != 3:
+        raise UserError("family resnet18 needs images of 3 channels")
+    classes = len(input_spec["classes"])
+    plan = BlockPlan(STAGE_WIDTHS, BLOCKS_PER_STAGE, str(settings["scope"]))
+
+    def build(hidden: Sequence[int], norm: bool) -> nn.Module:
+        return ResNet18(hidden, classes=classes, norm=norm, trunk_blocks=plan.first)
+
+    return residual_family("resnet18", settings, input_spec, plan, build)

@@ -2,7 +2,9 @@
 
 from torch import nn
 
-from neumeta.models.family import Family, Shape
+from neumeta.models.axes import Point
+from neumeta.models.family import Family
+from neumeta.models.tensor_specs import Shape
 
 
 class Skeletons:
@@ -15,28 +17,28 @@ class Skeletons:
             family: What is built.
         """
         self.family = family
-        self._made: dict[int, nn.Module] = {}
+        self._made: dict[Point, nn.Module] = {}
 
-    def at(self, width: int) -> nn.Module:
-        """The architecture of a width, for `torch.func.functional_call`.
+    def at(self, point: Point) -> nn.Module:
+        """The architecture of a network, for `torch.func.functional_call`.
 
         Args:
-            width: Base width h, channels.
+            point: Which network.
 
         Returns:
             A module on the meta device, in evaluation mode.
         """
-        if width not in self._made:
-            self._made[width] = self.family.skeleton(width)
-        return self._made[width]
+        if point not in self._made:
+            self._made[point] = self.family.skeleton(point)
+        return self._made[point]
 
-    def shapes(self, width: int) -> dict[str, Shape]:
-        """Shapes of all parameters at a width.
+    def shapes(self, point: Point) -> dict[str, Shape]:
+        """Shapes of all parameters of a network.
 
         Args:
-            width: Base width h, channels.
+            point: Which network.
 
         Returns:
             Shape by parameter name, in the order of the network.
         """
-        return {name: tuple(value.shape) for name, value in self.at(width).named_parameters()}
+        return {name: tuple(value.shape) for name, value in self.at(point).named_parameters()}

@@ -1,29 +1,27 @@
-"""The tensors that an INR makes, at one width: their names, shapes and clique groups."""
+"""The tensors that an INR makes, at one point of a family: their names and shapes."""
 
 from dataclasses import dataclass
 
-from neumeta.models.family import Family
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One generated tensor at one width.
+    """One generated tensor at one point.
 
     Attributes:
         name: Parameter name.
         index: Position i among the generated tensors.
-        shape: Shape at this width: (out,), (out, in) or (out, in, kernel, kernel).
-        morphing: Axes whose length follows the width.
-        groups: Clique group of axis 0 and of axis 1, or None where the axis is fixed.
+        shape: Shape at this point: (out,), (out, in) or (out, in, kernel, kernel).
+        morphing: Axes of the tensor whose length differs between points.
         ranks: Place of every channel of axis 0 and of axis 1 in an order of its own, or None
             where that is its index.
     """
 
     name: str
     index: int
-    shape: tuple[int, ...]
+    shape: Shape
     morphing: tuple[int, ...]
-    groups: tuple[int | None, int | None] = (None, None)
     ranks: tuple[tuple[int, ...] | None, tuple[int, ...] | None] = (None, None)
 
     @property
@@ -61,28 +59,3 @@ class TensorSpec:
             Cout times Cin.
         """
         return self.out_size * self.in_size
-
-
-def tensor_specs(family: Family, width: int) -> tuple[TensorSpec, ...]:
-    """List the generated tensors of one width.
-
-    Args:
-        family: Gives names, shapes, clique groups and the order of streams.
-        width: Base width h, channels.
-
-    Returns:
-        One spec per generated tensor.
-    """
-    shapes, morphing, ranks = family.shapes(width), family.morphing_axes, family.stream_ranks
-    owner = {member: i for i, group in enumerate(family.groups) for member in group.members}
-    return tuple(
-        TensorSpec(
-            name,
-            index,
-            shapes[name],
-            morphing[name],
-            (owner.get((name, 0)), owner.get((name, 1))),
-            (ranks.get((name, 0)), ranks.get((name, 1))),
-        )
-        for index, name in enumerate(family.generated)
-    )

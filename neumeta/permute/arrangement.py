@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neumeta.core.checkpoint import read_checkpoint, write_checkpoint
 from neumeta.core.errors import UserError
-from neumeta.permute.cliques import Group
+from neumeta.models.groups import Group
 
 KIND = "arrangement"
 Axis = tuple[str, int]

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from neumeta.core.errors import UserError
 from neumeta.core.progress import progress
+from neumeta.models.groups import Group
 from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.bound import path_bound
-from neumeta.permute.cliques import Group
 from neumeta.permute.distances import Objective, group_distances, path_length
 
 BOUND_ROUNDS = 300

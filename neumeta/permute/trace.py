@@ -26,8 +26,9 @@ from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from neumeta.core.errors import UserError
+from neumeta.models.groups import Group, Level, Member
 from neumeta.permute import rules_layers, rules_shape  # noqa: F401  (they fill the table)
-from neumeta.permute.cliques import Cliques, Group, Level, Member, Pinned
+from neumeta.permute.cliques import Cliques, Pinned
 from neumeta.permute.labels import Bundle, Labels, mix
 from neumeta.permute.tracker import Tracker, apply_rule
 from neumeta.permute.verify import split_by_truth

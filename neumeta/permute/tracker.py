@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.fx import Node
 
-from neumeta.permute.cliques import Level
+from neumeta.models.groups import Level
 from neumeta.permute.labels import FIXED, Bundle, Labels, Ledger, mix, tidy
 
 Rule = Callable[["Tracker", Node, Sequence[Any], dict[str, Any]], Any]

@@ -12,8 +12,8 @@ from torch.func import functional_call
 from torch.utils._pytree import tree_leaves
 
 from neumeta.core.errors import UserError
+from neumeta.models.groups import Group
 from neumeta.permute.arrangement import Arrangement
-from neumeta.permute.cliques import Group
 
 TOLERANCE = 1e-7  # of the largest output, in double precision; true errors are far above
 

@@ -11,8 +11,8 @@ from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.evaluator import validation_on
-from neumeta.models.family import make_family
 from neumeta.models.params import FamilyParams
+from neumeta.models.registry import make_family
 from neumeta.tasks.registry import task_of
 from neumeta.training.base_network import fetch_base, train_base
 from neumeta.training.fit import EpochRecord
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 weights = fetch_base(family, params)
             header = {
                 "kind": "network",
-                "width": family.base_width,
+                **family.base.values(),
                 "permuted": False,
                 "origin": params.model_dump(exclude_none=True),
                 "data_sha256": dataset.content_sha256(),

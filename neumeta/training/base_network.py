@@ -45,7 +45,7 @@ def train_base(
         The parameters with BatchNorm folded, and the loss curve.
     """
     assert params.recipe is not None
-    network = family.initialised(family.base_width, params.seed)
+    network = family.initialised(family.base, params.seed)
     _, curve = fit(
         network,
         dataset.split("train"),
@@ -78,7 +78,7 @@ def fetch_base(family: Family, params: FetchParams) -> dict[str, Tensor]:
     if digest != params.sha256:
         raise UserError(f"{where}: sha256 is {digest}; must be {params.sha256}")
     weights = parse_weights(content, where)
-    network = family.unfolded(family.base_width)
+    network = family.build(family.base, norm=True)
     expected = network.state_dict()
     # Files older than this counter of BatchNorm lack it; it has no part in the function.
     counters = {n: v for n, v in expected.items() if n.endswith("num_batches_tracked")}

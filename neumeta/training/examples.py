@@ -142,7 +142,7 @@ def training_examples(
     """
     dtype = DTYPES[precision]
     images, part = dataset.images["train"], trunk_part(family)
-    teacher = Teacher(family.skeleton(family.base_width), base, precision)
+    teacher = Teacher(family.skeleton(family.base), base, precision)
     if augmentation is None:
         views = [features(family, base, dataset.normalise(images), dtype)]
         return Examples(torch.stack(views), dataset.labels["train"], part, teacher)

@@ -62,7 +62,7 @@ def features(
     """
     if not family.has_trunk:
         return inputs.to(dtype)
-    network = family.skeleton(family.base_width)
+    network = family.skeleton(family.base)
     weights = {name: value.to(dtype) for name, value in base.items()}
     with torch.inference_mode():
         parts = [

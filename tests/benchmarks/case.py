@@ -10,8 +10,9 @@ from neumeta.core.fields import Precision
 from neumeta.core.reading import load_value, parse
 from neumeta.data.dataset import Dataset, SplitName, channel_statistics
 from neumeta.methods.metamorphosis.params.train import TrainParams
-from neumeta.models.family import Family, make_family
+from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
+from neumeta.models.registry import make_family
 from tests.toy import ROOT
 
 IMAGE_SHAPE = (3, 32, 32)
@@ -88,7 +89,7 @@ def make_case(size: Size) -> Case:
     mean, std = channel_statistics(images["train"], 255)
     data = Dataset("noise", "classification", images, labels, CLASSES, 255, mean, std)
     family = make_family(FAMILY, data.input_spec())
-    return Case(size, family, parameters_of(family.build(family.base_width)), data)
+    return Case(size, family, parameters_of(family.build(family.base)), data)
 
 
 def train_params(size: Size, precision: Precision) -> TrainParams:

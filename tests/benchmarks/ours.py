@@ -13,6 +13,7 @@ from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.training.features import feature_split, products_in
 from tests.benchmarks.case import NOISE, WIDTH, Case, train_params
 from tests.benchmarks.reference import Result
+from tests.toy import at
 
 
 def problem_of(case: Case, precision: Precision) -> Problem:
@@ -52,7 +53,7 @@ def sweep_of(
         random = torch.Generator().manual_seed(0)
         with products_in(precision):
             weights = morph.weights(WIDTH, draws=draws, noise=NOISE, generator=random)
-            values = evaluator.values(WIDTH, weights)
+            values = evaluator.values(at(WIDTH), weights)
         return values["accuracy"], values["loss"]
 
     return once, width

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neumeta.methods.metamorphosis.generator import WeightGenerator
-from neumeta.models.resampling import interpolate_weights
 from neumeta.training.optimiser import make_optimiser
 from tests.benchmarks.case import NOISE, WIDTH, Case, train_params
 from tests.literal import EXACT, Batch, LiteralInr, descend, loss_terms, sample
+from tests.toy import at
 
 Result = tuple[float, float]  # accuracy, a fraction; mean loss, nats
 BATCH = 128  # test images per forward pass; 1000 take more than twice as long on a CPU
@@ -45,7 +45,7 @@ def step_of(case: Case, inr: WeightGenerator, *, lean: bool) -> Callable[[], flo
     average = copy.deepcopy(literal)
     optimiser = make_optimiser(literal.parameters(), params.optimiser)
     base = {n: w.clone().requires_grad_(not lean) for n, w in case.base.items()}
-    targets = interpolate_weights(case.base, case.family, WIDTH)
+    targets = case.family.resample(case.base, at(WIDTH))
     train = case.data.split("train")
     random = torch.Generator().manual_seed(0)
     losses = params.losses

@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 from neumeta.core.errors import UserError
 from neumeta.inr.coordinates import make_buckets, normalised
 from neumeta.inr.jitter import ChannelJitter
-from neumeta.models.family import family_from_header, make_family
-from neumeta.models.tensor_specs import TensorSpec, tensor_specs
-from tests.toy import toy_family
+from neumeta.models.registry import family_from_header, make_family
+from neumeta.models.tensor_specs import TensorSpec
+from neumeta.permute.morphing import morphing_groups
+from tests.toy import at, toy_family
 
 
 def specs_of(width: int) -> tuple[TensorSpec, ...]:
-    return tensor_specs(toy_family(), width)
+    return toy_family().specs(at(width))
 
 
 def test_rows_are_the_coordinates_of_the_definition() -> None:
@@ -84,10 +85,12 @@ def test_first_draw_can_be_exact_and_the_others_differ() -> None:
 
 def test_channel_jitter_moves_a_channel_the_same_way_in_all_its_tensors() -> None:
     specs, norm, noise, draws = specs_of(3), 4.0, 0.7, 2
-    jitter = ChannelJitter(specs)
+    groups = morphing_groups(toy_family())
+    jitter = ChannelJitter(specs, groups)
     assert jitter.total == 3 + 6 + 12
     generator = torch.Generator().manual_seed(1)
     moved = jitter.draw(draws, noise, generator, first_exact=False)
+    owner = {axis: number for number, group in enumerate(groups) for axis in group.axes}
     found: dict[tuple[int, int, int], set[float]] = {}
     for bucket in make_buckets(specs, norm, jitter):
         noisy = normalised(
@@ -105,7 +108,7 @@ def test_channel_jitter_moves_a_channel_the_same_way_in_all_its_tensors() -> Non
             for row in range(spec.rows):
                 index = (row // spec.in_size, row % spec.in_size)
                 for axis, size in enumerate((spec.out_size, spec.in_size)):
-                    group = spec.groups[axis]
+                    group = owner.get((spec.name, axis))
                     for draw in range(draws):
                         place = noisy[slot, draw, row, 1 + axis].item() * size - index[axis]
                         if group is None:
@@ -121,7 +124,7 @@ def test_channel_jitter_moves_a_channel_the_same_way_in_all_its_tensors() -> Non
 
 
 def test_first_draw_of_channel_jitter_can_be_exact() -> None:
-    jitter = ChannelJitter(specs_of(4))
+    jitter = ChannelJitter(specs_of(4), morphing_groups(toy_family()))
     moved = jitter.draw(3, 0.5, torch.Generator().manual_seed(0), first_exact=True)
     assert not moved[0].any() and moved[1, :-1].all() and not moved[:, -1].any()
 
@@ -131,7 +134,7 @@ def test_an_order_that_does_not_fit_its_stream_is_refused() -> None:
     settings |= {"base_width": 64, "min_width": 1, "max_width": 64}
     family = make_family(settings, {"image_shape": [3, 32, 32], "classes": list("abc")})
     with pytest.raises(UserError, match="'stream 3' must be an order of 64 channels"):
-        tensor_specs(family.with_stream_orders({"stream 3": [1, 0]}), 8)
+        family.with_stream_orders({"stream 3": [1, 0]}).specs(at(8))
 
 
 def test_streams_are_read_in_their_order_and_stay_in_the_network() -> None:
@@ -141,15 +144,15 @@ def test_streams_are_read_in_their_order_and_stay_in_the_network() -> None:
     order = torch.randperm(64, generator=torch.Generator().manual_seed(0)).tolist()
     plain = make_family(settings, images)
     family = family_from_header(plain.with_stream_orders({"stream 3": order}).header())
-    assert family.shapes(8) == plain.shapes(8)
-    names = {spec.name: spec for spec in tensor_specs(family, 8)}
+    assert family.shapes(at(8)) == plain.shapes(at(8))
+    names = {spec.name: spec for spec in family.specs(at(8))}
     assert {name for name, spec in names.items() if spec.ranks != (None, None)} == {
         "layer3.2.conv1.weight",
         "layer3.2.conv2.weight",
         "layer3.2.conv2.bias",
     }
     seen = 0
-    for bucket in make_buckets(tensor_specs(family, 8), 64.0):
+    for bucket in make_buckets(family.specs(at(8)), 64.0):
         for slot, spec in enumerate(bucket.specs):
             if spec.ranks == (None, None):
                 continue

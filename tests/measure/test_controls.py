@@ -6,16 +6,16 @@ import torch
 from neumeta.core.errors import CollapseError
 from neumeta.measure.controls import channel_constant, check_alive, floors, zeroed
 from neumeta.measure.evaluator import Evaluator
-from neumeta.models.family import make_family
 from neumeta.models.parameters import parameters_of
-from tests.toy import toy_dataset, toy_family
+from neumeta.models.registry import make_family
+from tests.toy import at, toy_dataset, toy_family
 
 
 def test_nothing_scores_like_the_first_class() -> None:
     family = toy_family()
-    weights = parameters_of(family.initialised(4, seed=0))
+    weights = parameters_of(family.initialised(at(4), seed=0))
     dead = zeroed(weights, family.generated)
-    assert Evaluator(family, toy_dataset()).deciding(4, dead) == pytest.approx(1 / 3)
+    assert Evaluator(family, toy_dataset()).deciding(at(4), dead) == pytest.approx(1 / 3)
     kept = zeroed(weights, ["conv1.weight"])
     assert not kept["conv1.weight"].any()
     assert kept["conv2.weight"] is weights["conv2.weight"]
@@ -23,7 +23,7 @@ def test_nothing_scores_like_the_first_class() -> None:
 
 def test_a_constant_generator_is_blind_to_out_channels_in_channels_or_both() -> None:
     family = toy_family()
-    weights = parameters_of(family.initialised(4, seed=0))
+    weights = parameters_of(family.initialised(at(4), seed=0))
     blind = ([0], [1], [0, 1])
     for axes, left in zip(blind, channel_constant(weights, family.generated), strict=True):
         assert left.keys() == weights.keys()
@@ -39,7 +39,7 @@ def test_a_constant_generator_is_blind_to_out_channels_in_channels_or_both() -> 
 
 def test_floors_are_what_is_left_zeroed_first() -> None:
     family = toy_family()
-    weights = parameters_of(family.initialised(4, seed=0))
+    weights = parameters_of(family.initialised(at(4), seed=0))
     left = floors(weights, family.generated, dict)
     wanted = [zeroed(weights, family.generated), *channel_constant(weights, family.generated)]
     assert len(left) == len(wanted) == 4
@@ -53,11 +53,11 @@ def test_what_is_left_of_zeroed_weights_does_not_depend_on_the_width(scope: str)
     settings = {"name": "cifar_resnet", "depth": 20, "scope": scope, "base_width": 64}
     spec = toy_dataset().input_spec()
     family = make_family({**settings, "min_width": 4, "max_width": 64}, spec)
-    wide, narrow = (parameters_of(family.build(width)) for width in (64, 16))
+    wide, narrow = (parameters_of(family.build(at(width))) for width in (64, 16))
     narrow |= {name: wide[name] for name in family.frozen}
     evaluator = Evaluator(family, toy_dataset())
     tallies = [
-        evaluator.tally(width, zeroed(weights, family.generated))
+        evaluator.tally(at(width), zeroed(weights, family.generated))
         for width, weights in ((64, wide), (16, narrow))
     ]
     assert tallies[0] == tallies[1]

@@ -4,22 +4,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neumeta.models.parameters import parameters_of
-from neumeta.models.resampling import interpolate_weights, resample
-from tests.toy import toy_family
+from neumeta.models.resampling import resample
+from tests.toy import at, toy_family
 
 
 def base() -> dict[str, torch.Tensor]:
-    return parameters_of(toy_family().initialised(4, seed=2))
+    return parameters_of(toy_family().initialised(at(4), seed=2))
 
 
 @pytest.mark.parametrize("width", [2, 3, 4])
 def test_shapes_fit_the_family(width: int) -> None:
-    made = interpolate_weights(base(), toy_family(), width)
-    assert {n: tuple(value.shape) for n, value in made.items()} == toy_family().shapes(width)
+    made = toy_family().resample(base(), at(width))
+    assert {n: tuple(value.shape) for n, value in made.items()} == toy_family().shapes(at(width))
 
 
 def test_nothing_changes_at_the_base_width() -> None:
-    made = interpolate_weights(base(), toy_family(), 4)
+    made = toy_family().resample(base(), at(4))
     assert all(torch.equal(made[name], value) for name, value in base().items())
 
 
@@ -40,7 +40,7 @@ def test_fan_in_is_made_up_for() -> None:
     family = toy_family()
     flat = {name: torch.ones_like(value) for name, value in base().items()}
     for width in (2, 3, 6):
-        made = interpolate_weights(flat, family, width)
+        made = family.resample(flat, at(width))
         for name in ("conv2.weight", "conv3.weight", "linear.weight"):
             sums = made[name].sum(1)
             torch.testing.assert_close(sums, torch.full_like(sums, flat[name].shape[1]))

@@ -10,8 +10,8 @@ from torch import nn
 
 from neumeta.core.errors import UserError
 from neumeta.models.cifar_resnet import CifarResNet
+from neumeta.models.groups import Group
 from neumeta.models.lenet import LeNet
-from neumeta.permute.cliques import Group
 from neumeta.permute.distances import group_distances, path_length
 from neumeta.permute.function import assert_function_preserved, function_change
 from neumeta.permute.orders import GroupResult, find_orders

@@ -11,8 +11,9 @@ from torch.func import functional_call
 from neumeta.core.errors import UserError
 from neumeta.data.torchvision_door import models
 from neumeta.models.cifar_resnet import CifarResNet
+from neumeta.models.groups import Group
 from neumeta.models.lenet import LeNet
-from neumeta.permute.cliques import Cliques, Group
+from neumeta.permute.cliques import Cliques
 from neumeta.permute.trace import trace_cliques
 
 TORCHVISION = {

@@ -59,12 +59,12 @@ def test_size_of_the_inr_is_what_is_trained_of_it(tmp_path: Path) -> None:
     from neumeta.methods.metamorphosis.generator import WeightGenerator, count_inr_params
     from neumeta.methods.metamorphosis.inr_file import write_inr
     from neumeta.models.parameters import parameters_of
-    from tests.toy import toy_family, toy_params
+    from tests.toy import at, toy_family, toy_params
 
     family, train = toy_family(), toy_params()["digits-lenet"]["train"]
     settings = {key: train[key] for key in ("coordinates", "encoding", "network")}
     inr = WeightGenerator(family, settings, torch.Generator())
-    base = parameters_of(family.initialised(4, seed=0))
+    base = parameters_of(family.initialised(at(4), seed=0))
     described = {"noise": 0.5, "seed": 0, "train_widths": [4], "data_sha256": "0"}
     write_inr(tmp_path / "seed-0.safetensors", inr, base, described)
     found = reading.read_inr(tmp_path)

@@ -15,13 +15,13 @@ from neumeta.data.params import DataParams
 from neumeta.data.sources import _decode, _image_files
 from neumeta.measure.evaluator import evaluate, validation_on
 from neumeta.methods.metamorphosis.params.experiment import Experiment
-from neumeta.models.family import make_family
 from neumeta.models.parameters import parameters_of
 from neumeta.models.parts import apply_part
+from neumeta.models.registry import make_family
 from neumeta.tasks.classification import Classification
 from neumeta.training.base_network import fetch_base, train_base
 from neumeta.training.params import FetchParams
-from tests.toy import RECIPE, ROOT, toy_dataset, toy_family
+from tests.toy import RECIPE, ROOT, at, toy_dataset, toy_family
 
 
 def params(**settings: Any) -> FetchParams:
@@ -29,7 +29,7 @@ def params(**settings: Any) -> FetchParams:
 
 
 def weights() -> dict[str, torch.Tensor]:
-    return parameters_of(toy_family().initialised(4, seed=9))
+    return parameters_of(toy_family().initialised(at(4), seed=9))
 
 
 @pytest.mark.parametrize("form", ["safetensors", "state dict", "nested, with module. prefix"])
@@ -101,7 +101,7 @@ def test_an_old_file_with_batch_norms_loads_unchanged(tmp_path: Path) -> None:
     spec = {**toy_dataset().input_spec(), "image_shape": [3, 16, 16]}
     settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
     family = make_family({**settings, "base_width": 64, "min_width": 1, "max_width": 64}, spec)
-    network = family.initialised(64, seed=3)
+    network = family.initialised(at(64), seed=3)
     for name, value in network.state_dict().items():
         if name.endswith(("running_mean", "bias")):
             value.uniform_(-1, 1, generator=torch.Generator().manual_seed(len(name)))
@@ -111,7 +111,7 @@ def test_an_old_file_with_batch_norms_loads_unchanged(tmp_path: Path) -> None:
     loaded = fetch_base(family, params(source="file", path=str(path), sha256=sha256_of(path)))
     inputs = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        have, wanted = apply_part(family.skeleton(64), loaded, inputs), network(inputs)
+        have, wanted = apply_part(family.skeleton(at(64)), loaded, inputs), network(inputs)
     assert (have - wanted).abs().max() <= 1e-4 * wanted.abs().max()
     del kept["layer1.0.bn1.running_mean"]
     torch.save(kept, path)
@@ -156,5 +156,5 @@ def test_the_public_resnet20_has_its_published_accuracy_to_the_image() -> None:
     family = make_family(experiment.family.model_dump(), spec)
     base = fetch_base(family, experiment.fetch)
     split = Split((pixels - mean) / std, labels)
-    tally = evaluate(family.skeleton(64), base, split, Classification())
+    tally = evaluate(family.skeleton(at(64)), base, split, Classification())
     assert tally.number("right") == 9173

@@ -7,12 +7,13 @@ from neumeta.data.params import AugmentationParams
 from neumeta.models.parameters import parameters_of
 from neumeta.models.parts import apply_part
 from neumeta.training.examples import Examples, examples_of, training_examples
+from tests.toy import at
 from tests.training.test_features import colour_dataset, small_resnet
 
 
 def test_views_are_drawn_of_the_right_example() -> None:
     family, dataset = small_resnet("all_blocks"), colour_dataset()
-    base = parameters_of(family.build(64))
+    base = parameters_of(family.build(at(64)))
     params = AugmentationParams(views=3, pad=2, flip=True, seed=1)
     examples = training_examples(family, base, dataset, params)
     assert examples.views.shape == (3, 12, 3, 16, 16)
@@ -34,13 +35,13 @@ def test_views_are_drawn_of_the_right_example() -> None:
 
 def test_the_teacher_is_asked_once_and_answers_for_every_view() -> None:
     family, dataset = small_resnet(), colour_dataset()
-    base = parameters_of(family.build(64))
+    base = parameters_of(family.build(at(64)))
     params = AugmentationParams(views=2, pad=1, flip=True, seed=1)
     examples = training_examples(family, base, dataset, params)
     outputs = examples.teacher_outputs
     assert outputs is examples.teacher_outputs and not outputs.requires_grad
     rows = torch.tensor([3, 20])
-    wanted = apply_part(family.skeleton(64), base, examples.take(rows).inputs, "tail")
+    wanted = apply_part(family.skeleton(at(64)), base, examples.take(rows).inputs, "tail")
     torch.testing.assert_close(outputs[rows], wanted.detach())
 
 

@@ -6,10 +6,12 @@ import torch
 
 from neumeta.data.augmentation import crop_and_flip
 from neumeta.data.dataset import Dataset, SplitName
-from neumeta.models.family import Family, make_family
+from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
 from neumeta.models.parts import apply_part
+from neumeta.models.registry import make_family
 from neumeta.training.features import feature_split, features
+from tests.toy import at
 
 
 def colour_dataset() -> Dataset:
@@ -58,10 +60,10 @@ def test_crops_and_flips_are_all_drawn() -> None:
 
 def test_features_are_the_trunk_once_and_without_gradients() -> None:
     family, dataset = small_resnet(), colour_dataset()
-    base = parameters_of(family.build(64))
+    base = parameters_of(family.build(at(64)))
     split = dataset.split("val")
     made = feature_split(family, base, split)
-    wanted = apply_part(family.skeleton(64), base, split.inputs, "trunk")
+    wanted = apply_part(family.skeleton(at(64)), base, split.inputs, "trunk")
     assert (made.inputs - wanted).norm() < 1e-5 * wanted.norm()
     assert not made.inputs.requires_grad and not made.inputs.is_inference()
     low = features(family, base, split.inputs, torch.bfloat16)

@@ -13,7 +13,7 @@ from neumeta.tasks.classification import Classification
 from neumeta.training.examples import Examples
 from neumeta.training.fit import descend, fit
 from neumeta.training.params import Recipe
-from tests.toy import RECIPE, toy_dataset, toy_family
+from tests.toy import RECIPE, at, toy_dataset, toy_family
 
 
 def recipe(**changes: object) -> Recipe:
@@ -90,7 +90,7 @@ def test_the_curve_is_the_mean_over_examples() -> None:
 
 
 def test_fit_learns_the_toy_task() -> None:
-    dataset, network = toy_dataset(), toy_family().initialised(4, seed=1)
+    dataset, network = toy_dataset(), toy_family().initialised(at(4), seed=1)
     start = parameters_of(network)
     weights, curve = fit(
         network,

@@ -20,6 +20,7 @@ from neumeta.methods.metamorphosis.generator import count_inr_params
 from neumeta.methods.metamorphosis.inr_file import write_inr
 from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
 from neumeta.methods.metamorphosis.params.train import TrainParams
+from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.methods.metamorphosis.variants import Line, Outcome, Variant
@@ -149,15 +150,16 @@ class Ablation:
         evaluator = self._evaluator(variant.split)
         curve, floor = {}, 0.0
         for width in variant.widths:
+            at = at_width(self.family, width)
             weights = morph.weights(
-                width,
+                at,
                 draws=variant.draws,
                 noise=variant.noise,
                 generator=torch.Generator().manual_seed(variant.sample_seed),
             )
-            curve[width] = evaluator.deciding(width, weights)
+            curve[width] = evaluator.deciding(at, weights)
             if width == max(variant.widths):
-                score = partial(evaluator.deciding, width)
+                score = partial(evaluator.deciding, at)
                 floor = max(floors(weights, self.family.generated, score))
         collapsed = bool(morph.header["collapsed"])
         try:

@@ -1,4 +1,4 @@
-"""From an INR to the weights of a network of any width (Algorithm 3)."""
+"""From an INR to the weights of any network of its family (Algorithm 3)."""
 
 import math
 from collections.abc import Mapping
@@ -12,8 +12,10 @@ from neumeta.inr.coordinates import Bucket, make_buckets, normalised
 from neumeta.inr.encoding import FourierEncoding
 from neumeta.inr.jitter import ChannelJitter
 from neumeta.inr.network import CoordinateNetwork
+from neumeta.models.axes import Point
 from neumeta.models.family import Family
-from neumeta.models.tensor_specs import TensorSpec, tensor_specs
+from neumeta.models.tensor_specs import TensorSpec
+from neumeta.permute.morphing import morphing_groups
 
 ROWS_PER_CHUNK = 1 << 12  # of a larger product the activations leave the caches of a CPU
 
@@ -22,7 +24,7 @@ class WeightGenerator(nn.Module):
     """An INR together with the family whose weights it makes.
 
     A raw output is multiplied by a fixed scale per tensor (the root mean square of the base
-    weights times their Cin) and divided by the exact Cin of the width; biases have Cin 1.
+    weights times their Cin) and divided by the exact Cin of the network; biases have Cin 1.
     """
 
     scale: Tensor
@@ -44,7 +46,7 @@ class WeightGenerator(nn.Module):
         self.encoding = FourierEncoding(**self.settings["encoding"])
         shape = dict(self.settings["network"])
         self.single = shape.pop("arrangement") == "single"
-        base = self._specs(family.base_width)
+        base = family.specs(family.base)
         self.kernel = max(spec.kernel for spec in base)
         self.network = CoordinateNetwork(
             networks=1 if self.single else len(base),
@@ -54,21 +56,21 @@ class WeightGenerator(nn.Module):
             **shape,
         )
         self.register_buffer("scale", torch.ones(len(base)))
-        self._grids: dict[int, tuple[tuple[Bucket, ...], ChannelJitter]] = {}
+        self._grids: dict[Point, tuple[tuple[Bucket, ...], ChannelJitter]] = {}
 
     def calibrate(self, base_weights: Mapping[str, Tensor]) -> None:
         """Set the output scales from the base network.
 
         Args:
-            base_weights: Parameters by name at the base width.
+            base_weights: Parameters by name at the base point.
         """
-        for spec in self._specs(self.family.base_width):
+        for spec in self.family.specs(self.family.base):
             rms = base_weights[spec.name].square().mean().sqrt().item()
             self.scale[spec.index] = rms * spec.in_size if rms > 0 else 1.0
 
     def weights(
         self,
-        width: int,
+        at: Point,
         *,
         noise: float = 0.0,
         draws: int = 1,
@@ -76,21 +78,21 @@ class WeightGenerator(nn.Module):
         first_exact: bool = True,
         coarseness: float = 1.0,
     ) -> dict[str, Tensor]:
-        """Generate all tensors of one width, averaged over K draws.
+        """Generate all tensors of one network, averaged over K draws.
 
         Args:
-            width: Base width h, channels.
+            at: Which network.
             noise: Half range a of the coordinate noise, channels.
             draws: K.
             generator: Source of the noise; needed when noise is above 0.
             first_exact: Whether draw 0 is free of noise (sampling: yes, training: no).
-            coarseness: Size of the cells that a blurred encoding is told, in cells of this width.
+            coarseness: Size of the cells that a blurred encoding is told, in cells of this network.
 
         Returns:
             Tensors by parameter name, differentiable with respect to the INR.
         """
         found: dict[str, Tensor] = {}
-        buckets, jitter = self.grid(width)
+        buckets, jitter = self.grid(at)
         moved: Tensor | None = None
         if self.settings["coordinates"]["jitter"] == "channel" and noise > 0:
             moved = jitter.draw(draws, noise, generator, first_exact)
@@ -116,27 +118,25 @@ class WeightGenerator(nn.Module):
                 found[spec.name] = self._assemble(total[slot, : spec.rows] / draws, spec)
         return {name: found[name] for name in self.family.generated}
 
-    def grid(self, width: int) -> tuple[tuple[Bucket, ...], ChannelJitter]:
-        """Coordinates of a width, made once.
+    def grid(self, at: Point) -> tuple[tuple[Bucket, ...], ChannelJitter]:
+        """Coordinates of a network, made once.
 
         Args:
-            width: Base width h, channels.
+            at: Which network.
 
         Returns:
             The buckets, and the numbering of their channels.
         """
-        if width not in self._grids:
-            specs = self._specs(width)
-            jitter = ChannelJitter(specs)
-            self._grids[width] = make_buckets(specs, self._norm, jitter), jitter
-        return self._grids[width]
+        if at not in self._grids:
+            specs = self.family.specs(at)
+            whole = self.settings["coordinates"]["jitter"] == "channel"
+            jitter = ChannelJitter(specs, morphing_groups(self.family) if whole else ())
+            self._grids[at] = make_buckets(specs, self._norm, jitter), jitter
+        return self._grids[at]
 
     @property
     def _norm(self) -> float:
-        return float(self.family.base_width)
-
-    def _specs(self, width: int) -> tuple[TensorSpec, ...]:
-        return tensor_specs(self.family, width)
+        return float(self.family.base["width"])
 
     def _kernels(
         self,

@@ -10,7 +10,8 @@ from torch import Tensor
 from neumeta.core.checkpoint import read_checkpoint, require_tensors, write_checkpoint
 from neumeta.core.errors import UserError
 from neumeta.methods.metamorphosis.generator import WeightGenerator
-from neumeta.models.family import Family, family_from_header
+from neumeta.models.family import Family
+from neumeta.models.registry import family_from_header
 
 HEADER_KEYS = ("inr", "noise", "seed", "train_widths", "data_sha256")
 
@@ -62,7 +63,7 @@ def read_inr(
     own = inr.state_dict()
     frozen_like = {
         name: value
-        for name, value in family.skeleton(family.base_width).named_parameters()
+        for name, value in family.skeleton(family.base).named_parameters()
         if name not in family.generated
     }
     expected = {f"inr.{name}": value for name, value in own.items()}

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from neumeta.core.errors import UserError
 from neumeta.core.fields import DEFAULT_DRAWS
 from neumeta.methods.metamorphosis.generator import WeightGenerator, count_inr_params
 from neumeta.methods.metamorphosis.inr_file import read_inr
+from neumeta.methods.metamorphosis.points import at_width
+from neumeta.models.axes import Point
 from neumeta.models.cost import count_macs, count_params
 from neumeta.models.family import Family
+from neumeta.models.source import Card
 
 
 @dataclass(frozen=True)
@@ -32,27 +36,53 @@ class MorphableNetwork:
         inr: The trained (averaged) INR.
         frozen: Tensors of the base network that are not generated, by name.
         header: The checkpoint's JSON header.
+        draws: K, number of draws averaged where none is named.
+        noise: Half range of the coordinate noise where none is named, channels; None takes that
+            of the file.
     """
 
     family: Family
     inr: WeightGenerator
     frozen: Mapping[str, Tensor]
     header: Mapping[str, Any]
+    draws: int = DEFAULT_DRAWS
+    noise: float | None = None
+
+    @cached_property
+    def card(self) -> Card:
+        """What the file is and what it was made of.
+
+        Returns:
+            Its card.
+        """
+        header = self.header
+        tensors = [*self.inr.state_dict().values(), *self.frozen.values()]
+        hashes = {role: header.get(f"{role}_sha256") for role in ("base", "data")}
+        return Card(
+            kind="inr",
+            seed=int(header["seed"]),
+            stored_bytes=sum(value.nbytes for value in tensors),
+            parents={role: str(found) for role, found in hashes.items() if found},
+            trained=tuple(at_width(self.family, width) for width in header["train_widths"]),
+        )
 
     def sample(
         self,
-        width: int,
+        width: int | Point | None = None,
         *,
-        draws: int = DEFAULT_DRAWS,
+        at: Point | None = None,
+        draws: int | None = None,
         noise: float | None = None,
         generator: torch.Generator | None = None,
     ) -> nn.Module:
-        """Make an ordinary network of one width.
+        """Make an ordinary network.
 
         Args:
-            width: Base width h, channels.
-            draws: K, number of draws averaged; 1 gives the noise-free network.
-            noise: Half range of the coordinate noise, channels; None takes that of the file.
+            width: Base width h, channels; or the network itself.
+            at: Which network, where no width is given.
+            draws: K, number of draws averaged; 1 gives the noise-free network. None takes the
+                number of this object.
+            noise: Half range of the coordinate noise, channels; None takes that of this object.
             generator: Source of the noise; None takes a fresh one of seed 0.
 
         Returns:
@@ -60,50 +90,65 @@ class MorphableNetwork:
             `preprocess`.
 
         Raises:
-            UserError: If the width is outside the family, or draws or noise are out of range.
+            UserError: If the network is outside the family, or draws or noise are out of range.
         """
-        weights = self.weights(width, draws=draws, noise=noise, generator=generator)
-        network = self.family.skeleton(width)
+        point = self._point(width, at)
+        weights = self.weights(point, draws=draws, noise=noise, generator=generator)
+        network = self.family.skeleton(point)
         network.load_state_dict(weights, strict=True, assign=True)
         return network.requires_grad_()
 
     def weights(
         self,
-        width: int,
+        width: int | Point | None = None,
         *,
-        draws: int = DEFAULT_DRAWS,
+        at: Point | None = None,
+        draws: int | None = None,
         noise: float | None = None,
         generator: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
-        """All parameters of one width; see `sample`.
+        """All parameters of one network; see `sample`.
 
         Args:
-            width: Base width h, channels.
-            draws: K, number of draws averaged.
-            noise: Half range of the coordinate noise, channels; None takes that of the file.
+            width: Base width h, channels; or the network itself.
+            at: Which network, where no width is given.
+            draws: K, number of draws averaged; None takes the number of this object.
+            noise: Half range of the coordinate noise, channels; None takes that of this object.
             generator: Source of the noise; None takes a fresh one of seed 0.
 
         Returns:
             Tensors by name, without gradients.
 
         Raises:
-            UserError: If the width is outside the family, or draws or noise are out of range.
+            UserError: If the network is outside the family, or draws or noise are out of range.
         """
-        self.family.check_width(width)
-        amount = float(self.header["noise"]) if noise is None else noise
-        if draws < 1:
-            raise UserError(f"draws is {draws}; must be 1 or more")
+        point = self._point(width, at)
+        count = self.draws if draws is None else draws
+        wanted = self.noise if noise is None else noise
+        amount = float(self.header["noise"]) if wanted is None else wanted
+        if count < 1:
+            raise UserError(f"draws is {count}; must be 1 or more")
         if not 0 <= amount < math.inf:
             raise UserError(f"noise is {amount}; must be 0 or more")
         source = generator or torch.Generator().manual_seed(0)
         with torch.no_grad():
             made = self.inr.weights(
-                width,
-                noise=amount if draws > 1 else 0.0,
-                draws=draws if amount > 0 else 1,
+                point,
+                noise=amount if count > 1 else 0.0,
+                draws=count if amount > 0 else 1,
                 generator=source,
             )
         return {**self.frozen, **made}
+
+    def _point(self, width: int | Point | None, at: Point | None) -> Point:
+        if (width is None) == (at is None):
+            raise UserError("name one network, by its width or by a point of the family")
+        chosen = at if width is None else width
+        if not isinstance(chosen, Point):
+            assert chosen is not None
+            return at_width(self.family, chosen)
+        self.family.check(chosen)
+        return chosen
 
     def preprocess(self, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Normalise raw images as in training.
@@ -127,13 +172,13 @@ class MorphableNetwork:
             JSON-ready: family, widths, data, sizes in parameters and multiply-accumulates.
         """
         settings, trained = self.family.settings, self.header["train_widths"]
-        base = self.family.skeleton(self.family.base_width)
+        base = self.family.skeleton(self.family.base)
         return {
             "family": self.family.name,
             "dataset": self.header["input"]["dataset"],
             "classes": len(self.header["input"]["classes"]),
             "input_shape": list(self.header["input"]["image_shape"]),
-            "base_width": self.family.base_width,
+            "base_width": self.family.base["width"],
             "trained_widths": f"{min(trained)}..{max(trained)}",
             "possible_widths": f"{settings['min_width']}..{settings['max_width']}",
             "generated_tensors": len(self.family.generated),

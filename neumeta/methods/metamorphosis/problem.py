@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import Tensor
 
 from neumeta.data.dataset import Dataset
 from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.params.train import TrainParams
+from neumeta.methods.metamorphosis.points import at_width
+from neumeta.models.axes import Point
 from neumeta.models.family import Family
-from neumeta.models.resampling import interpolate_weights
 from neumeta.tasks.task import Task
 from neumeta.training.examples import Examples, training_examples
 
@@ -31,7 +33,7 @@ class Problem:
     train: Examples
     val: Evaluator
     params: TrainParams
-    _targets: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    _targets: dict[Point, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
@@ -42,20 +44,28 @@ class Problem:
         """
         return self.val.task
 
-    def target(self, width: int) -> dict[str, Tensor]:
+    def target(self, at: Point) -> dict[str, Tensor]:
         """Resampled base weights, the target of the reconstruction.
 
         Args:
-            width: Base width h, channels.
+            at: Which network.
 
         Returns:
             Generated tensors by name.
         """
-        if width not in self._targets:
-            self._targets[width] = interpolate_weights(
-                self.base, self.family, width, self.params.coordinates.origin
-            )
-        return self._targets[width]
+        if at not in self._targets:
+            origin = self.params.coordinates.origin
+            self._targets[at] = self.family.resample(self.base, at, origin)
+        return self._targets[at]
+
+    @cached_property
+    def probes(self) -> tuple[Point, ...]:
+        """Networks that are validated during the training.
+
+        Returns:
+            Points, in the order of the params.
+        """
+        return tuple(at_width(self.family, width) for width in self.params.probe_widths)
 
     def complete(self, generated: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Add the tensors that are not generated.

@@ -14,6 +14,8 @@ from neumeta.measure.evaluator import Evaluator
 from neumeta.measure.results import ResultRow
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.params.train import SweepParams
+from neumeta.methods.metamorphosis.points import at_width
+from neumeta.models.axes import Point
 from neumeta.tasks.registry import task_of
 from neumeta.training.features import products_in
 
@@ -36,9 +38,9 @@ class Sweep:
         Raises:
             UserError: If a width is outside the family.
         """
-        for width in params.widths.values():
-            morphs[0].family.check_width(width)
         self.morphs, self.dataset, self.params = morphs, dataset, params
+        widths = params.widths.values()
+        self.points = tuple(at_width(morphs[0].family, width) for width in widths)
         self._evaluator: Evaluator | None = None
         self._scores: object = None
 
@@ -46,7 +48,7 @@ class Sweep:
         """List all jobs.
 
         Returns:
-            By seed, the widths in their order and then the floor.
+            By seed, the networks in their order and then the floor.
         """
         return [job for morph in self.morphs for job in self.jobs_of(morph)]
 
@@ -57,13 +59,14 @@ class Sweep:
             morph: One of them.
 
         Returns:
-            The widths in their order and then the floor.
+            The networks in their order and then the floor.
         """
-        return [self._job(morph, width) for width in (*self.params.widths.values(), None)]
+        return [self._job(morph, at) for at in (*self.points, None)]
 
-    def _job(self, morph: MorphableNetwork, width: int | None) -> Job[Rows]:
-        seed, what = seed_of(morph), "bypass" if width is None else f"width {width}"
-        return Job(f"seed {seed}, {what}", [seed, width], lambda: self._measured(morph, width))
+    def _job(self, morph: MorphableNetwork, at: Point | None) -> Job[Rows]:
+        seed, what = morph.card.seed, at or "bypass"
+        settings = [seed, at and at.values()]
+        return Job(f"seed {seed}, {what}", settings, lambda: self._measured(morph, at))
 
     def measure(self, store: JobStore[Rows], where: str) -> list[ResultRow]:
         """Measure every width of every INR, with K draws and noise-free.
@@ -81,12 +84,17 @@ class Sweep:
         """
         metric = task_of(self.dataset).metrics[0]
         rows: list[ResultRow] = []
-        for morph in progress(self.morphs, "", "INR", name=lambda m: f"seed {seed_of(m)}"):
+        for morph in progress(self.morphs, "", "INR", name=lambda m: f"seed {m.card.seed}"):
             *measured, dead = store.run(self.jobs_of(morph), "network")
             own = [row for some in measured for row in some]
-            curve = {row.width: row.value(metric) for row in own if row.method == "neumeta"}
+            curve = {
+                at: row.value(metric)
+                for at, some in zip(self.points, measured, strict=True)
+                for row in some
+                if row.method == "neumeta"
+            }
             floor = max(row.value(metric) for row in dead)
-            name = f"{where}: sweep of INR seed {seed_of(morph)}"
+            name = f"{where}: sweep of INR seed {morph.card.seed}"
             check_alive(curve, floor, self.dataset.size("test"), name)
             rows += own
         return rows
@@ -100,44 +108,32 @@ class Sweep:
         """
         store.run(self.jobs(), "network", shard=shard)
 
-    def _measured(self, morph: MorphableNetwork, width: int | None) -> Rows:
-        """Rows of one width, in their order in the table; of the floor, which it leaves out."""
+    def _measured(self, morph: MorphableNetwork, at: Point | None) -> Rows:
+        """Rows of one network, in their order in the table; of the floor, which it leaves out."""
         with products_in(self.params.precision):
-            evaluator, seed = self._evaluator_of(morph), seed_of(morph)
-            if width is None:
-                base = morph.family.base_width
+            evaluator, seed = self._evaluator_of(morph), morph.card.seed
+            if at is None:
+                base = morph.family.base
                 weights, generated = morph.weights(base, draws=1), morph.family.generated
                 score = partial(evaluator.row, "bypass", base, seed=seed)
                 return floors(weights, generated, score)
-            # Fresh for every width, so that a network depends on its width and the seed alone.
+            # Fresh for every network, so that it depends on its point and the seed alone.
             generator = torch.Generator().manual_seed(self.params.seed)
-            averaged = morph.weights(width, draws=self.params.draws, generator=generator)
-            exact = morph.weights(width, draws=1)
+            averaged = morph.weights(at, draws=self.params.draws, generator=generator)
+            exact = morph.weights(at, draws=1)
             return (
-                evaluator.row("neumeta", width, averaged, seed),
-                evaluator.row("neumeta-noise-free", width, exact, seed),
+                evaluator.row("neumeta", at, averaged, seed),
+                evaluator.row("neumeta-noise-free", at, exact, seed),
             )
 
     def _evaluator_of(self, morph: MorphableNetwork) -> Evaluator:
         """Use one evaluator for all INRs of one family, because it keeps the test features."""
-        scores = (morph.family.header(), morph.header["train_widths"])
+        scores = (morph.family.header(), morph.card.trained)
         if self._evaluator is None or scores != self._scores:
-            seen = morph.header["train_widths"]
+            seen = morph.card.trained
             self._evaluator = Evaluator(morph.family, self.dataset, seen=seen)
             self._scores = scores
         return self._evaluator
-
-
-def seed_of(morph: MorphableNetwork) -> int:
-    """Read the seed of an INR.
-
-    Args:
-        morph: The INR.
-
-    Returns:
-        The seed of its training.
-    """
-    return int(morph.header["seed"])
 
 
 def inr_files(folder: str | Path) -> list[Path]:

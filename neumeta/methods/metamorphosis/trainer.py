@@ -1,20 +1,18 @@
 """Training of one INR: a warm start on resampled weights, then Algorithm 2 with distillation.
 
-Each step draws widths and a batch, generates the weights, and steps on the INR through
-`torch.func.functional_call`. The trainer owns all its state, so that it can be saved between any
-two steps and continued to the same bytes.
+Each step draws networks of the family and a batch, generates the weights, and steps on the INR
+through `torch.func.functional_call`. The trainer owns all its state, so that it can be saved
+between any two steps and continued to the same bytes.
 """
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from neumeta.core.fields import WidthRange
 from neumeta.core.processes import ALONE, ProcessGroup
 from neumeta.core.progress import progress
 from neumeta.measure.controls import check_alive, floors
@@ -25,7 +23,9 @@ from neumeta.methods.metamorphosis.losses import (
     reconstruction_loss,
     regularisation_loss,
 )
+from neumeta.methods.metamorphosis.points import Configuration, draw_task, draw_warm
 from neumeta.methods.metamorphosis.problem import Problem
+from neumeta.models.axes import Point
 from neumeta.models.parts import apply_part
 from neumeta.training.average import update_average
 from neumeta.training.features import products_in
@@ -46,21 +46,6 @@ HISTORY_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Configuration:
-    """What one step generates.
-
-    Attributes:
-        width: Base width h, channels.
-        noise: Half range a of the coordinate noise, channels.
-        coarseness: Size of the cells that the INR is told, in cells of h.
-    """
-
-    width: int
-    noise: float
-    coarseness: float = 1.0
-
-
 class Trainer:
     """The state of one run: INR, its average, optimisers, randomness, position and history."""
 
@@ -69,7 +54,7 @@ class Trainer:
 
         Args:
             problem: What to train on.
-            seed: Seed of initial weights, widths, batches and noise.
+            seed: Seed of initial weights, networks, batches and noise.
             processes: The processes that share the work.
         """
         processes.check_batch(problem.params.task.batch_size)
@@ -97,7 +82,7 @@ class Trainer:
             The averaged INR.
 
         Raises:
-            CollapseError: If all probe widths score like the floor in the second half.
+            CollapseError: If all probes score like the floor in the second half.
         """
         params = self.problem.params
         done = self.step + (params.warm_start.steps if self.phase == "task" else 0)
@@ -140,14 +125,14 @@ class Trainer:
                 group["lr"] = rate
             optimiser.zero_grad()
         if self.phase == "warm":
-            drawn = Configuration(self._draw_width(params.widths), params.warm_start.noise)
+            drawn = draw_warm(problem.family, params, self.random)
             with products_in(params.precision):
                 terms = self._warm_terms(drawn)
             self._backward(terms, {"reconstruction": 1.0})
         else:
             weights = loss_weights(params.losses, self.step / total)
             for _ in range(params.task.widths_per_step):
-                drawn = self._draw_configuration()
+                drawn = draw_task(problem.family, params, self.random)
                 with products_in(params.precision):
                     terms = self._task_terms(drawn, weights)
                 self._backward(terms, weights)
@@ -160,26 +145,9 @@ class Trainer:
             update_average(list(self.average.parameters()), list(self.inr.parameters()), params.ema)
         self._record(rate, total)
 
-    def _draw_width(self, widths: WidthRange) -> int:
-        values = widths.values()
-        if self.problem.params.draw == "width":
-            return values[int(torch.randint(len(values), (), generator=self.random))]
-        density = torch.tensor(values, dtype=torch.float64) ** -2  # of h, for uniform 1/h
-        return values[int(torch.multinomial(density, 1, generator=self.random))]
-
-    def _draw_configuration(self) -> Configuration:
-        """Choose the width of one task step, its noise, and how coarse a grid it is told of."""
-        params = self.problem.params
-        coarse = params.coarse
-        if coarse is None or float(torch.rand((), generator=self.random)) >= coarse.share:
-            return Configuration(self._draw_width(params.widths), params.noise)
-        width, told = self._draw_width(coarse.widths), self._draw_width(coarse.grids)
-        coarseness = width / told
-        return Configuration(width, coarse.noise * coarseness, coarseness)
-
     def _generate(self, drawn: Configuration) -> dict[str, Tensor]:
         return self.inr.weights(
-            drawn.width,
+            drawn.at,
             noise=drawn.noise,
             generator=self.random,
             first_exact=False,
@@ -188,17 +156,15 @@ class Trainer:
 
     def _warm_terms(self, drawn: Configuration) -> LossTerms:
         weights = self._generate(drawn)
-        return LossTerms(
-            reconstruction=reconstruction_loss(weights, self.problem.target(drawn.width))
-        )
+        return LossTerms(reconstruction=reconstruction_loss(weights, self.problem.target(drawn.at)))
 
     def _task_terms(self, drawn: Configuration, factors: Mapping[str, float]) -> LossTerms:
-        problem, params, width = self.problem, self.problem.params, drawn.width
+        problem, params = self.problem, self.problem.params
         index = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
         weights = self._generate(drawn)
         rows = self.processes.share(problem.train.rows(index, self.random))
         batch = problem.train.take(rows)
-        network = problem.val.skeletons.at(width)
+        network = problem.val.skeletons.at(drawn.at)
         outputs = apply_part(
             network, problem.complete(weights), batch.inputs, problem.train.part
         ).float()
@@ -214,7 +180,7 @@ class Trainer:
                 else None
             ),
             reconstruction=(
-                reconstruction_loss(weights, problem.target(width))
+                reconstruction_loss(weights, problem.target(drawn.at))
                 if "reconstruction" in wanted
                 else None
             ),
@@ -246,18 +212,18 @@ class Trainer:
         self.history.append({name: row.get(name) for name in HISTORY_COLUMNS})
 
     def _validate(self, strict: bool) -> float:
-        """Mean score of the averaged INR, noise-free, over the probe widths."""
+        """Mean score of the averaged INR, noise-free, over the probes."""
         problem, scores = self.problem, {}
-        for width in problem.params.probe_widths:
-            scores[width] = problem.val.deciding(width, self._averaged(width))
+        for at in problem.probes:
+            scores[at] = problem.val.deciding(at, self._averaged(at))
         if strict:
-            widest = max(problem.params.probe_widths)
-            score = partial(problem.val.deciding, widest)
-            floor = max(floors(self._averaged(widest), problem.family.generated, score))
+            largest = max(problem.probes)
+            score = partial(problem.val.deciding, largest)
+            floor = max(floors(self._averaged(largest), problem.family.generated, score))
             where = f"train seed {self.seed}, task step {self.step}"
             check_alive(scores, floor, len(problem.val), where)
         return sum(scores.values()) / len(scores)
 
-    def _averaged(self, width: int) -> dict[str, Tensor]:
+    def _averaged(self, at: Point) -> dict[str, Tensor]:
         with torch.no_grad():
-            return self.problem.complete(self.average.weights(width))
+            return self.problem.complete(self.average.weights(at))

@@ -15,6 +15,7 @@ from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.ablation import Ablation, inr_files
 from neumeta.methods.metamorphosis.params.ablate import AblateParams
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
+from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.variants import (
     ABLATION_COLUMNS,
     Line,
@@ -98,7 +99,7 @@ def _check_widths(lines: Sequence[Line], family: Family) -> None:
         train = line.variant.train
         for width in (*line.variant.widths, *train.widths.values(), *train.probe_widths):
             try:
-                family.check_width(width)
+                at_width(family, width)
             except UserError as error:
                 where = f"ablate: table {line.table!r}, row {line.row!r}"
                 raise UserError(f"{where}: {error}") from error

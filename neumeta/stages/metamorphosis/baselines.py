@@ -13,6 +13,7 @@ from neumeta.measure.results import row_store, to_frame, write_results
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.run import Baselines
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
+from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.network_file import read_network
 from neumeta.training.params import ExamplesParams
 
@@ -40,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = parse(ExamplesParams, seen, PARAMS_FILE, section)
         base, family, _ = read_network(args.permuted)
         dataset = read_dataset(args.dataset, family.input_spec)
-        examples = Comparison(family, base, dataset, settings, trained.values())
+        points = tuple(at_width(family, width) for width in trained.values())
+        examples = Comparison(family, base, dataset, settings, points)
         comparison = Baselines(examples, params)
         shared = shared_by(
             "baselines",

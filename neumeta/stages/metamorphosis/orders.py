@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "network": args.network,
                 "dataset": dataset.name,
                 "origin": origin["source"],
-                "accuracy": evaluator.deciding(family.base_width, weights),
+                "accuracy": evaluator.deciding(family.base, weights),
                 "test_size": len(evaluator),
                 "images": len(images),
                 **measure_orders(family, weights, images, params.seeds),

@@ -1,22 +1,20 @@
 """Stage permute: one smoothing order per clique group, found once, shared by all widths."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 from numpy import ndarray
-from torch import Tensor
 
 from neumeta.core.checkpoint import write_checkpoint
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
-from neumeta.models.groups import CliqueGroup
 from neumeta.models.network_file import read_network
-from neumeta.permute.cliques import Group
 from neumeta.permute.function import assert_function_preserved, function_change
+from neumeta.permute.morphing import morphing_groups
 from neumeta.permute.orders import find_orders
 from neumeta.permute.params import PermuteParams
 from neumeta.permute.path import shortest_path
@@ -55,16 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 tries = params.perturbations
                 return shortest_path(distances, perturbations=tries, generator=generator)
 
-            groups = [_group_of(clique, weights) for clique in family.groups]
-            arrangement, found = find_orders(weights, groups, solve)
+            arrangement, found = find_orders(weights, morphing_groups(family), solve)
             permuted = arrangement.apply(weights)
             # Streams stay as they are; only the coordinates of their channels follow an order.
-            streams = [_group_of(clique, weights) for clique in family.streams]
-            _, ranked = find_orders(permuted, streams, solve)
+            _, ranked = find_orders(permuted, family.streams, solve)
             ordered = family.with_stream_orders({s.name: list(s.order) for s in ranked})
             dataset = read_dataset(args.dataset, family.input_spec)
             inputs = dataset.split("val").inputs[:LARGEST_CHECK]
-            network = family.skeleton(family.base_width)
+            network = family.skeleton(family.base)
             error = function_change(network, weights, permuted, inputs).absolute
             assert_function_preserved(error, params.tolerance)
             new_header = {
@@ -88,11 +84,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_json(args.report, report)
 
     return staged("permute", body, args.experiment)
-
-
-def _group_of(clique: CliqueGroup, weights: Mapping[str, Tensor]) -> Group:
-    tensor, axis = clique.members[0]
-    return Group.of_axes(clique.name, clique.members, weights[tensor].shape[axis])
 
 
 if __name__ == "__main__":

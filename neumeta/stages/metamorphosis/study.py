@@ -12,6 +12,7 @@ from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.orders.inrs import OrderStudy, controls
 from neumeta.methods.metamorphosis.params.study import StudyInrParams, study_params
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
+from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.variants import outcome_store
 from neumeta.models.network_file import read_network
 
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             changed = study_params(train, params)
             for width in (*params.widths, *changed.widths.values(), *changed.probe_widths):
-                family.check_width(width)
+                at_width(family, width)
         except UserError as error:
             raise UserError(f"{where}.study: {error}") from error
         dataset = read_dataset(args.dataset, family.input_spec)
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "experiment": args.experiment,
                 "split": params.split,
                 "examples": len(dataset.split(params.split)),
-                "base_width": family.base_width,
+                "base_width": family.base["width"],
                 "train": changed.model_dump(mode="json"),
                 "controls": controls(family, base, dataset, params.split),
                 "rows": rows,

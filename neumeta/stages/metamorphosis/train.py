@@ -13,6 +13,7 @@ from neumeta.core.stage import flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.params.train import TrainParams
+from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.seeds import Seeds, seed_store
 from neumeta.methods.metamorphosis.trainer import HISTORY_COLUMNS
 from neumeta.models.network_file import read_network
@@ -59,7 +60,7 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
     base, family, _ = read_network(args.permuted)
     dataset = read_dataset(args.dataset, family.input_spec)
     for width in (*params.widths.values(), *params.probe_widths):
-        family.check_width(width)
+        at_width(family, width)
     processes.check_batch(params.task.batch_size)
     shared = shared_by(
         "train",

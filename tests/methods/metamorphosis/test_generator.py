@@ -4,9 +4,10 @@ from torch import nn
 
 from neumeta.inr.coordinates import Bucket, normalised
 from neumeta.methods.metamorphosis.generator import WeightGenerator
-from neumeta.models.family import Family, make_family
+from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
-from tests.toy import toy_dataset, toy_family
+from neumeta.models.registry import make_family
+from tests.toy import at, toy_dataset, toy_family
 
 ENCODING = {"identity_octaves": 2, "index_octaves": 3, "size_octaves": 1}
 COORDINATES = {"jitter": "weight", "origin": "edge", "size": "raw"}
@@ -21,7 +22,7 @@ def make(arrangement: str, **changes: object) -> WeightGenerator:
     }
     family = toy_family()
     inr = WeightGenerator(family, settings, torch.Generator().manual_seed(0))
-    inr.calibrate(parameters_of(family.initialised(4, seed=0)))
+    inr.calibrate(parameters_of(family.initialised(at(4), seed=0)))
     return inr
 
 
@@ -45,8 +46,8 @@ def reference_kernel(inr: WeightGenerator, coordinate: list[float], network: int
 def test_weights_equal_the_loop_over_coordinates(arrangement: str, residual: bool) -> None:
     """Algorithm 3 literally, one weight at a time, for all tensors of one width."""
     inr, family, width = make(arrangement, residual=residual), toy_family(), 3
-    made = inr.weights(width)
-    shapes, count, norm = family.shapes(width), len(family.generated), 4.0
+    made = inr.weights(at(width))
+    shapes, count, norm = family.shapes(at(width)), len(family.generated), 4.0
     for index, name in enumerate(family.generated):
         shape = shapes[name]
         out_size, in_size = shape[0], shape[1] if len(shape) > 1 else 1
@@ -66,15 +67,15 @@ def test_weights_equal_the_loop_over_coordinates(arrangement: str, residual: boo
 def test_shapes_fit_every_width() -> None:
     inr, family = make("block"), toy_family()
     for width in range(2, 7):
-        made = inr.weights(width)
-        assert {name: tuple(w.shape) for name, w in made.items()} == family.shapes(width)
+        made = inr.weights(at(width))
+        assert {name: tuple(w.shape) for name, w in made.items()} == family.shapes(at(width))
 
 
 def test_k_draws_are_the_mean_of_single_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     inr = make("block")
     draws = 5
-    whole = inr.weights(3, noise=0.5, draws=draws, generator=torch.Generator().manual_seed(4))
-    exact = inr.weights(3)
+    whole = inr.weights(at(3), noise=0.5, draws=draws, generator=torch.Generator().manual_seed(4))
+    exact = inr.weights(at(3))
     for name in exact:
         if toy_family().morphing_axes[name]:
             assert not torch.allclose(whole[name], exact[name])
@@ -90,10 +91,10 @@ def test_k_draws_are_the_mean_of_single_draws(monkeypatch: pytest.MonkeyPatch) -
         patch.setattr("neumeta.methods.metamorphosis.generator.ROWS_PER_CHUNK", 1)
         patch.setattr(inr, "_kernels", spy)
         same = torch.Generator().manual_seed(4)
-        chunked = inr.weights(3, noise=0.5, draws=draws, generator=same)
+        chunked = inr.weights(at(3), noise=0.5, draws=draws, generator=same)
     for name, value in whole.items():  # the size of a chunk changes no draw
         torch.testing.assert_close(chunked[name], value, rtol=1e-4, atol=1e-6)
-    for bucket in inr.grid(3)[0]:
+    for bucket in inr.grid(at(3))[0]:
         parts = [values for owner, values in seen if owner is bucket]
         assert [part.shape[1] for part in parts] == [1] * draws
         plain = normalised(bucket, 4.0, noise=0.0, draws=1, generator=None, first_exact=True)
@@ -102,10 +103,10 @@ def test_k_draws_are_the_mean_of_single_draws(monkeypatch: pytest.MonkeyPatch) -
         for slot, spec in enumerate(bucket.specs):
             mean = inr._assemble(kernels[slot, : spec.rows], spec)
             torch.testing.assert_close(chunked[spec.name], mean, rtol=1e-4, atol=1e-6)
-    many = inr.weights(3, noise=0.5, draws=600, generator=torch.Generator().manual_seed(1))
-    other = inr.weights(3, noise=0.5, draws=600, generator=torch.Generator().manual_seed(2))
+    many = inr.weights(at(3), noise=0.5, draws=600, generator=torch.Generator().manual_seed(1))
+    other = inr.weights(at(3), noise=0.5, draws=600, generator=torch.Generator().manual_seed(2))
     single = inr.weights(
-        3, noise=0.5, draws=1, generator=torch.Generator().manual_seed(2), first_exact=False
+        at(3), noise=0.5, draws=1, generator=torch.Generator().manual_seed(2), first_exact=False
     )
     name = "conv3.weight"
     spread = (single[name] - many[name]).norm()
@@ -118,14 +119,14 @@ def test_noise_leaves_the_divisor_and_the_class_axis_alone() -> None:
     with torch.no_grad():
         inr.network.weights[-1].zero_()
         inr.network.biases[-1].fill_(1.0)
-    noisy = inr.weights(3, noise=0.5, generator=torch.Generator(), first_exact=False)
-    exact = inr.weights(3)
+    noisy = inr.weights(at(3), noise=0.5, generator=torch.Generator(), first_exact=False)
+    exact = inr.weights(at(3))
     assert all(torch.equal(noisy[name], exact[name]) for name in exact)
 
 
 def test_gradients_reach_every_parameter() -> None:
     inr = make("block")
-    sum(weight.square().sum() for weight in inr.weights(3).values()).backward()  # type: ignore[union-attr]
+    sum(weight.square().sum() for weight in inr.weights(at(3)).values()).backward()  # type: ignore[union-attr]
     assert all(value.grad is not None and value.grad.any() for value in inr.parameters())
 
 
@@ -142,14 +143,14 @@ def channelwise(family: Family, blur: float = 0.0) -> WeightGenerator:
     settings = {"coordinates": coordinates, "encoding": ENCODING | {"blur": blur}}
     settings["network"] = network
     inr = WeightGenerator(family, settings, torch.Generator().manual_seed(0))
-    inr.calibrate(parameters_of(family.build(family.base_width)))
+    inr.calibrate(parameters_of(family.build(family.base)))
     return inr
 
 
 def test_without_sizes_a_wider_network_holds_the_narrow_one() -> None:
     """Centres of 3 cells are every third centre of 9 cells, so the weights there must agree."""
     inr = channelwise(small_resnet())
-    narrow, wide = inr.weights(3), inr.weights(9)
+    narrow, wide = inr.weights(at(3)), inr.weights(at(9))
     for name, axis in (("layer3.2.conv1.weight", 0), ("layer3.2.conv1.bias", 0)):
         torch.testing.assert_close(
             wide[name].index_select(axis, torch.tensor([1, 4, 7])), narrow[name]
@@ -161,7 +162,7 @@ def test_without_sizes_a_wider_network_holds_the_narrow_one() -> None:
 def test_a_blurred_encoding_reads_the_cells_it_is_told_of() -> None:
     """Every third of 9 channels stands where one of 3 does; told of its cells, it is that one."""
     inr = channelwise(small_resnet(), blur=1.0)
-    narrow, told, own = inr.weights(3), inr.weights(9, coarseness=3.0), inr.weights(9)
+    narrow, told, own = inr.weights(at(3)), inr.weights(at(9), coarseness=3.0), inr.weights(at(9))
     name, third = "layer3.2.conv1.weight", torch.tensor([1, 4, 7])
     torch.testing.assert_close(told[name][third], narrow[name])
     assert not torch.allclose(own[name][third], narrow[name], rtol=0.1)
@@ -170,13 +171,13 @@ def test_a_blurred_encoding_reads_the_cells_it_is_told_of() -> None:
 def test_channel_jitter_makes_other_channels_and_not_blurred_ones() -> None:
     """A channel drawn at a place equals the exact channel of a network that has one there."""
     inr = channelwise(toy_family())
-    jitter = inr.grid(2)[1]
+    jitter = inr.grid(at(2))[1]
 
     moved = torch.zeros(1, jitter.total + 1)
     moved[0, :2] = torch.tensor([-0.25, 0.25])  # conv1: centres 1/4 and 3/4 move to 1/8 and 7/8
     jitter.draw = lambda *_: moved  # type: ignore[method-assign]
-    noisy = inr.weights(2, noise=0.5, generator=torch.Generator(), first_exact=False)[
+    noisy = inr.weights(at(2), noise=0.5, generator=torch.Generator(), first_exact=False)[
         "conv1.weight"
     ]
-    exact = inr.weights(4)["conv1.weight"]  # centres 1/8, 3/8, 5/8, 7/8
+    exact = inr.weights(at(4))["conv1.weight"]  # centres 1/8, 3/8, 5/8, 7/8
     torch.testing.assert_close(noisy, exact[[0, 3]])

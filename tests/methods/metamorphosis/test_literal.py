@@ -14,11 +14,12 @@ from neumeta.methods.metamorphosis.losses import loss_weights
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Configuration, Trainer
-from neumeta.models.family import Family, make_family
+from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
-from neumeta.models.resampling import interpolate_weights
+from neumeta.models.registry import make_family
+from neumeta.permute.morphing import morphing_groups
 from tests.literal import EXACT, Batch, Draw, LiteralInr, LiteralMlp, Noise, loss_terms, sample
-from tests.toy import toy_family, toy_params
+from tests.toy import at, toy_family, toy_params
 
 PUBLISHED = {"jitter": "weight", "origin": "edge", "size": "raw"}
 OTHER = {"jitter": "channel", "origin": "centre", "size": "none"}
@@ -68,7 +69,7 @@ def base_of(family: Family) -> dict[str, Tensor]:
     """Fresh weights, with biases that are not zero, so that every tensor counts."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        base = parameters_of(family.build(family.base_width))
+        base = parameters_of(family.build(family.base))
         return {
             name: value + 0.1 * torch.randn(value.shape) if name.endswith("bias") else value
             for name, value in base.items()
@@ -95,7 +96,7 @@ def replay(inr: WeightGenerator, width: int, draws: int, random: torch.Generator
     if inr.settings["coordinates"]["jitter"] == "channel":
         return replay_channels(inr.family, width, draws, random)
     found: list[dict[str, Noise]] = [{} for _ in range(draws)]
-    for bucket in inr.grid(width)[0]:
+    for bucket in inr.grid(at(width))[0]:
         tensors, rows, _ = bucket.channels.shape
         channels = 2 * torch.rand((tensors, draws, rows, 2), generator=random) - 1
         sizes = 2 * torch.rand((tensors, draws, 2), generator=random) - 1
@@ -107,18 +108,18 @@ def replay(inr: WeightGenerator, width: int, draws: int, random: torch.Generator
 
 def replay_channels(family: Family, width: int, draws: int, random: torch.Generator) -> list[Draw]:
     """One number per channel of each clique group: the same in all tensors that hold it."""
-    shapes = family.shapes(width)
+    shapes = family.shapes(at(width))
     sizes = [
-        next(shapes[name][axis] for name, axis in group.members if name in family.generated)
-        for group in family.groups
+        next(shapes[name][axis] for name, axis in group.axes if name in family.generated)
+        for group in morphing_groups(family)
     ]
     numbers = 2 * torch.rand((draws, sum(sizes) + 1), generator=random) - 1
     found: list[Draw] = []
     for row in numbers[:, :-1]:
         of_axis = {
             member: values.tolist()
-            for group, values in zip(family.groups, row.split(sizes), strict=True)
-            for member in group.members
+            for group, values in zip(morphing_groups(family), row.split(sizes), strict=True)
+            for member in group.axes
         }
         draw = {}
         for name in family.generated:
@@ -148,13 +149,13 @@ def test_noise_free_weights_are_the_literal_ones(
 ) -> None:
     inr = make(family_of(), coordinates, arrangement=arrangement)
     with torch.no_grad():
-        assert_same(inr.weights(width), LiteralInr(inr).generate(width, REACH, EXACT))
+        assert_same(inr.weights(at(width)), LiteralInr(inr).generate(width, REACH, EXACT))
 
 
 def test_without_residual_weights_are_the_literal_ones() -> None:
     inr = make(toy_family(), PUBLISHED, residual=False)
     with torch.no_grad():
-        assert_same(inr.weights(3), LiteralInr(inr).generate(3, REACH, EXACT))
+        assert_same(inr.weights(at(3)), LiteralInr(inr).generate(3, REACH, EXACT))
 
 
 @each_family
@@ -169,9 +170,9 @@ def test_averaged_draws_are_the_literal_ones(
     with torch.no_grad():
         random = torch.Generator().manual_seed(5)
         ours = inr.weights(
-            width, noise=REACH, draws=draws, generator=random, first_exact=first_exact
+            at(width), noise=REACH, draws=draws, generator=random, first_exact=first_exact
         )
-        exact = inr.weights(width)
+        exact = inr.weights(at(width))
     noises = replay(inr, width, draws, torch.Generator().manual_seed(5))
     if first_exact:
         noises[0] = EXACT
@@ -225,7 +226,7 @@ def error_of_a_step(problem: Problem, data: Dataset, width: int, seed: int) -> f
     trainer = Trainer(problem, seed=seed)
     factors = loss_weights(problem.params.losses, progress=0.0)
     state = trainer.random.get_state()
-    terms = trainer._task_terms(Configuration(width, problem.params.noise), factors)
+    terms = trainer._task_terms(Configuration(at(width), problem.params.noise), factors)
     loss = terms.weighted(factors)
     loss.backward()
 
@@ -240,7 +241,7 @@ def error_of_a_step(problem: Problem, data: Dataset, width: int, seed: int) -> f
         literal,
         problem.base,
         Batch(width, draw, train.inputs[chosen], train.targets[chosen]),
-        interpolate_weights(problem.base, problem.family, width, problem.params.coordinates.origin),
+        problem.family.resample(problem.base, at(width), problem.params.coordinates.origin),
         reach=REACH,
         temperature=problem.params.losses.temperature,
     )

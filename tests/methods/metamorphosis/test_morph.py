@@ -1,21 +1,28 @@
 """Use from Python and from the shell, on the INR of the toy pipeline."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import neumeta
 from neumeta.__main__ import main
 from neumeta.core.checkpoint import read_header
 from neumeta.core.errors import UserError
+from neumeta.core.files import sha256_of
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.results import read_results
+from neumeta.models.axes import Point
 from neumeta.models.network_file import read_network
+from neumeta.models.source import Card, WeightSource
+from tests.toy import at
 
 EXPERIMENT = "data/experiments/digits-lenet"
 
@@ -37,7 +44,7 @@ def test_sample_gives_an_ordinary_network_of_any_width(inr: Path, finished: Path
         assert not network.training
         assert network(inputs).shape == (5, 10)
         shapes = {name: tuple(value.shape) for name, value in network.named_parameters()}
-        assert shapes == morph.family.shapes(width)
+        assert shapes == morph.family.shapes(at(width))
 
 
 def test_sampling_repeats_and_its_parameters_matter(inr: Path) -> None:
@@ -53,6 +60,39 @@ def test_sampling_repeats_and_its_parameters_matter(inr: Path) -> None:
     assert not torch.equal(seeded, first())
 
 
+def made_by(source: WeightSource, point: Point) -> Mapping[str, torch.Tensor]:
+    return source.weights(point, generator=torch.Generator().manual_seed(0))
+
+
+def test_it_is_a_source_of_weights_with_draws_and_noise_of_its_own(
+    inr: Path, finished: Path
+) -> None:
+    morph = neumeta.load(inr)
+    exact, point = replace(morph, draws=1), morph.family.at(width=3)
+    for source, how in (
+        (morph, {}),
+        (exact, {"draws": 1}),
+        (replace(morph, noise=0.0), {"draws": 1}),
+    ):
+        made = made_by(source, point)
+        for name, value in morph.weights(3, **how).items():  # type: ignore[arg-type]
+            assert torch.equal(made[name], value)
+    assert not torch.equal(made_by(morph, point)["conv1.bias"], made_by(exact, point)["conv1.bias"])
+    for name, value in morph.sample(at=point).named_parameters():
+        assert torch.equal(value, morph.weights(width=3)[name])
+    header = read_header(inr)
+    assert morph.card == Card(
+        kind="inr",
+        seed=0,
+        stored_bytes=sum(value.nbytes for value in load_file(inr).values()),
+        parents={
+            "base": sha256_of(finished / EXPERIMENT / "permuted.safetensors"),
+            "data": header["data_sha256"],
+        },
+        trained=(at(3), at(4)),
+    )
+
+
 def test_bad_arguments_are_one_line(inr: Path) -> None:
     morph = neumeta.load(inr)
     with pytest.raises(UserError, match=r"width 9 is outside the lenet family; use 2\.\.6"):
@@ -61,6 +101,11 @@ def test_bad_arguments_are_one_line(inr: Path) -> None:
         morph.sample(3, draws=0)
     with pytest.raises(UserError, match="noise is -1"):
         morph.sample(3, noise=-1.0)
+    for wrong in ({}, {"width": 3, "at": at(3)}):
+        with pytest.raises(UserError, match="name one network, by its width or by a point"):
+            morph.weights(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="the axes of the lenet family are width"):
+        morph.sample(at=Point.of({"depth": 3}))
 
 
 def test_the_shell_samples_the_same_network(

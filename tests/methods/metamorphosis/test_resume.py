@@ -22,7 +22,7 @@ from neumeta.methods.metamorphosis.resume import restore_state, save_state
 from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.models.parameters import parameters_of
 from tests.stages.commands import command_of, run_stage
-from tests.toy import ROOT, toy_dataset, toy_family, toy_params, write_toy_params
+from tests.toy import ROOT, at, toy_dataset, toy_family, toy_params, write_toy_params
 
 
 def toy_problem(muon: float | None = None) -> Problem:
@@ -33,7 +33,7 @@ def toy_problem(muon: float | None = None) -> Problem:
     section["losses"]["reconstruction"] = 100.0
     section["optimiser"]["muon_momentum"] = muon
     params = parse(TrainParams, section, "toy", "train")
-    return make_problem(family, parameters_of(family.initialised(4, seed=0)), dataset, params)
+    return make_problem(family, parameters_of(family.initialised(at(4), seed=0)), dataset, params)
 
 
 def final_bytes(trainer: Trainer) -> bytes:

@@ -24,10 +24,10 @@ from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
 from neumeta.methods.metamorphosis.params.train import SweepParams
 from neumeta.methods.metamorphosis.sweep import Rows, Sweep, inr_files
-from neumeta.models.family import make_family
 from neumeta.models.parameters import parameters_of
+from neumeta.models.registry import make_family
 from tests.stages.commands import command_of, run_stage
-from tests.toy import ROOT, toy_params, write_toy_params
+from tests.toy import ROOT, at, toy_params, write_toy_params
 
 EXPERIMENT = Path("data/experiments/digits-lenet")
 KEPT = Path("data/.resume/digits-lenet/sweep")
@@ -187,7 +187,7 @@ def channel_constant_resnet() -> tuple[MorphableNetwork, Dataset]:
     settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
     family = make_family({**settings, "base_width": 64, "min_width": 4, "max_width": 64}, spec)
     torch.manual_seed(0)  # the layers that build() makes draw from the global state
-    base = parameters_of(family.build(64))
+    base = parameters_of(family.build(at(64)))
     inr = WeightGenerator(family, toy_params()["digits-lenet"]["train"], draw)
     for index, name in enumerate(family.generated):
         inr.scale[index] = 0.0 if base[name].ndim > 1 else 300.0
@@ -220,7 +220,7 @@ def test_biases_alone_are_no_life(tmp_path: Path) -> None:
     )
     weights = morph.weights(64, draws=1)
     nothing = zeroed(weights, morph.family.generated)
-    floor = Evaluator(morph.family, dataset).deciding(64, nothing)
+    floor = Evaluator(morph.family, dataset).deciding(at(64), nothing)
     check_alive({64: 1.0}, floor, 200, "the floor of nothing is fooled")
     with pytest.raises(CollapseError, match="sweep of INR seed 0: the generator is dead"):
         Sweep([morph], dataset, params).measure(row_store(tmp_path, None), "toy")
@@ -272,5 +272,6 @@ def test_a_damaged_job_is_measured_again(text: str, finished: Path, tmp_path: Pa
 
 def test_jobs_are_ordered_by_seed_then_width(finished: Path, tmp_path: Path) -> None:
     _, sweep = first_job(finished, tmp_path)
-    expected = [[seed, width] for seed in (0, 1) for width in (2, 3, 4, None)]
+    points = ({"width": 2}, {"width": 3}, {"width": 4}, None)
+    expected = [[seed, values] for seed in (0, 1) for values in points]
     assert [job.settings for job in sweep.jobs()] == expected

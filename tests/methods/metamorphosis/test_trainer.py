@@ -8,16 +8,18 @@ from torch import Tensor
 
 from neumeta.core.reading import parse
 from neumeta.methods.metamorphosis.params.train import TrainParams
+from neumeta.methods.metamorphosis.points import draw_warm
 from neumeta.methods.metamorphosis.problem import make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
+from neumeta.models.axes import Point
 from neumeta.models.parameters import parameters_of
-from tests.toy import coarse_train, toy_dataset, toy_family, toy_params
+from tests.toy import at, coarse_train, toy_dataset, toy_family, toy_params
 
 
 def toy_trainer(section: dict[str, Any]) -> Trainer:
     """A trainer in its task phase."""
     params, family = parse(TrainParams, section, "toy", "train"), toy_family()
-    base = parameters_of(family.initialised(4, seed=0))
+    base = parameters_of(family.initialised(at(4), seed=0))
     trainer = Trainer(make_problem(family, base, toy_dataset(), params), seed=3)
     trainer.phase = "task"
     return trainer
@@ -31,9 +33,9 @@ def test_coarse_steps_build_trained_widths_and_tell_of_coarser_grids(
     seen: list[tuple[int, float, float]] = []
     weights = trainer.inr.weights
 
-    def spy(width: int, *, noise: float, coarseness: float, **others: Any) -> dict[str, Tensor]:
-        seen.append((width, noise, coarseness))
-        return weights(width, noise=noise, coarseness=coarseness, **others)
+    def spy(point: Point, *, noise: float, coarseness: float, **others: Any) -> dict[str, Tensor]:
+        seen.append((point["width"], noise, coarseness))
+        return weights(point, noise=noise, coarseness=coarseness, **others)
 
     monkeypatch.setattr(trainer.inr, "weights", spy)
     for _ in range(200):
@@ -67,7 +69,8 @@ def test_every_parameter_has_one_optimiser_and_moves() -> None:
 def test_widths_are_drawn_by_their_number_or_by_their_cells(draw: str, share: float) -> None:
     """Uniform in 1/h: the density of h is 1/h^2, so 3 against 4 is as 16 against 9."""
     section = toy_params()["digits-lenet"]["train"] | {"draw": draw}
-    trainer = toy_trainer(section)
-    drawn = [trainer._draw_width(trainer.problem.params.widths) for _ in range(4000)]
+    params, random = parse(TrainParams, section, "toy", "train"), torch.Generator().manual_seed(3)
+    family = toy_family()
+    drawn = [draw_warm(family, params, random).at["width"] for _ in range(4000)]
     assert set(drawn) == {3, 4}
     assert drawn.count(3) / len(drawn) == pytest.approx(share, abs=0.03)

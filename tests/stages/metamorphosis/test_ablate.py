@@ -24,6 +24,7 @@ from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.methods.metamorphosis.variants import ABLATION_COLUMNS
+from neumeta.models.axes import Point
 from neumeta.models.network_file import read_network
 from neumeta.report.reading import ABLATION_COLUMNS as READ_COLUMNS
 from neumeta.report.reading import read_ablations
@@ -31,7 +32,7 @@ from neumeta.stages._params_file import load_params
 from neumeta.stages.metamorphosis import ablate
 from neumeta.tasks.registry import task_of
 from neumeta.tasks.task import deciding
-from tests.toy import toy_dataset, toy_family, toy_params, trained_toy, write_toy_params
+from tests.toy import at, toy_dataset, toy_family, toy_params, trained_toy, write_toy_params
 
 FLAGS = [
     *("--experiment", "digits-lenet"),
@@ -187,13 +188,13 @@ def test_a_row_scores_what_the_trainer_makes_by_itself() -> None:
         width, one = int(row["width"]), row["row"] == "K = 1"
         with torch.no_grad():
             made = inr.weights(
-                width,
+                at(width),
                 draws=1 if one else 4,
                 noise=0.0 if one else 0.5,
                 generator=torch.Generator().manual_seed(0),
             )
         task, split = task_of(dataset), dataset.split("val")
-        tally = evaluate(family.skeleton(width), {**base, **made}, split, task)
+        tally = evaluate(family.skeleton(at(width)), {**base, **made}, split, task)
         assert float(row["accuracy"]) == pytest.approx(deciding(task, tally), abs=1e-6)
         assert int(row["inr_params"]) == count_inr_params(inr)
 
@@ -204,9 +205,9 @@ def test_draws_and_noise_are_those_of_the_row_or_else_the_usual_ones(
 ) -> None:
     weights, asked = MorphableNetwork.weights, set()
 
-    def spy(self: MorphableNetwork, width: int, **how: Any) -> Any:
-        asked.add((width, how["draws"], how["noise"], how["generator"].initial_seed()))
-        return weights(self, width, **how)
+    def spy(self: MorphableNetwork, point: Point, **how: Any) -> Any:
+        asked.add((point["width"], how["draws"], how["noise"], how["generator"].initial_seed()))
+        return weights(self, point, **how)
 
     monkeypatch.setattr(MorphableNetwork, "weights", spy)
     params = write_params(DRAWS)

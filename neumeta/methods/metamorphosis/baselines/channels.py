@@ -1,55 +1,57 @@
 """Choosing channels of a whole network: all members of a clique group together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from neumeta.models.family import Family, Shape
+from neumeta.models.family import Family
+from neumeta.models.groups import Group
+from neumeta.models.tensor_specs import Shape
 
 
 def take_channels(
-    weights: Mapping[str, Tensor], family: Family, chosen: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor], groups: Sequence[Group], chosen: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Keep the chosen channels, in the chosen order, with their weights unchanged.
 
     Args:
         weights: Parameters by name.
-        family: Gives the clique groups.
+        groups: The clique groups that morph.
         chosen: Indices per group name, shape (channels,).
 
     Returns:
         New parameters; tensors in no group are shared with the input.
     """
     taken = dict(weights)
-    for group in family.groups:
-        for name, axis in group.members:
+    for group in groups:
+        for name, axis in group.axes:
             taken[name] = taken[name].index_select(axis, chosen[group.name])
     return taken
 
 
 def keep_top(
     base: Mapping[str, Tensor],
-    family: Family,
+    groups: Sequence[Group],
     scores: Mapping[str, Tensor],
     shapes: Mapping[str, Shape],
 ) -> dict[str, Tensor]:
     """Cut a network to the channels with the highest scores, which stay in their order.
 
     Args:
-        base: Parameters by name at the base width.
-        family: Gives the clique groups.
+        base: Parameters by name at the base point.
+        groups: The clique groups that morph.
         scores: Per group name, shape (channels,).
-        shapes: Of the parameters at the target width.
+        shapes: Of the parameters at the target point.
 
     Returns:
-        All parameters by name at the target width.
+        All parameters by name at the target point.
     """
     kept = {}
-    for group in family.groups:
-        name, axis = group.members[0]
+    for group in groups:
+        name, axis = group.axes[0]
         top = scores[group.name].topk(shapes[name][axis])
         kept[group.name] = top.indices.sort().values
-    return take_channels(base, family, kept)
+    return take_channels(base, groups, kept)
 
 
 def leading_channels(
@@ -58,12 +60,12 @@ def leading_channels(
     """Take the first channels of every group, as views.
 
     Args:
-        weights: Parameters by name, of a width that is large enough.
+        weights: Parameters by name, of a network that is large enough.
         family: Gives the axes.
-        shapes: Of the parameters at the target width.
+        shapes: Of the parameters at the target point.
 
     Returns:
-        Generated tensors by name at the target width.
+        Generated tensors by name at the target point.
     """
     taken = {}
     for name in family.generated:

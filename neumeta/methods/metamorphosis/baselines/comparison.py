@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from neumeta.core.fields import Trains
 from neumeta.data.dataset import Dataset
+from neumeta.models.axes import Point
 from neumeta.models.family import Family
+from neumeta.models.groups import Group
 from neumeta.models.parts import Part, apply_part
 from neumeta.models.skeletons import Skeletons
+from neumeta.permute.morphing import morphing_groups
 from neumeta.tasks.batch import Batch
 from neumeta.tasks.registry import task_of
 from neumeta.tasks.task import Task
@@ -29,14 +32,14 @@ class Comparison:
         base: Permuted base parameters by name.
         dataset: Its train split is used.
         params: Augmented views and precision of the INR's training.
-        widths: Widths the INR is trained at, ascending, channels.
+        points: Networks the INR is trained at, ascending.
     """
 
     family: Family
     base: Mapping[str, Tensor]
     dataset: Dataset
     params: ExamplesParams
-    widths: tuple[int, ...]
+    points: tuple[Point, ...]
     _examples: dict[Part, Examples] = field(default_factory=dict)
 
     @cached_property
@@ -56,6 +59,15 @@ class Comparison:
             Those of the family.
         """
         return Skeletons(self.family)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Channels that are cut or reordered together.
+
+        Returns:
+            The clique groups that morph.
+        """
+        return morphing_groups(self.family)
 
     def bank(self, trains: Trains) -> Examples:
         """Training examples as the trained tensors see them; made once.

@@ -1,4 +1,4 @@
-"""One ordinary network of one width, trained from fresh or from given weights."""
+"""One ordinary network of one point, trained from fresh or from given weights."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from neumeta.core.fields import Trains
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
-from neumeta.models.family import Family
+from neumeta.models.axes import Point
 from neumeta.models.fold import fold_batch_norms
 from neumeta.models.parameters import load_parameters, parameters_of
 from neumeta.tasks.batch import Batch
@@ -15,12 +15,12 @@ from neumeta.training.fit import descend
 from neumeta.training.params import Recipe, TeachingParams
 
 
-def fresh_network(examples: Comparison, width: int, seed: int, trains: Trains) -> nn.Module:
+def fresh_network(examples: Comparison, at: Point, seed: int, trains: Trains) -> nn.Module:
     """Build a network with fresh weights.
 
     Args:
         examples: Names the family and the base network.
-        width: Base width h, channels.
+        at: Which network.
         seed: Seed of the initial weights.
         trains: `generated`: BatchNorm folded away, the tensors that the INR does not make are
             those of the base; `all`: every weight is fresh, with BatchNorms where the family
@@ -29,26 +29,26 @@ def fresh_network(examples: Comparison, width: int, seed: int, trains: Trains) -
     Returns:
         The network.
     """
+    network = examples.family.initialised(at, seed, norm=trains == "all")
     if trains == "all":
-        return examples.family.initialised(width, seed)
-    network = _folded(examples.family, width, seed)
+        return network
     frozen = {name: examples.base[name] for name in examples.family.frozen}
     network.load_state_dict(frozen, strict=False)
     return network
 
 
-def given_network(examples: Comparison, width: int, weights: Mapping[str, Tensor]) -> nn.Module:
+def given_network(examples: Comparison, at: Point, weights: Mapping[str, Tensor]) -> nn.Module:
     """Build a network of given weights.
 
     Args:
         examples: Names the family.
-        width: Base width h, channels.
+        at: Which network.
         weights: All parameters by name.
 
     Returns:
         The network, with BatchNorm folded away.
     """
-    return load_parameters(_folded(examples.family, width, 0), weights)
+    return load_parameters(examples.family.initialised(at, seed=0, norm=False), weights)
 
 
 def train_network(
@@ -95,10 +95,3 @@ def train_network(
     )
     network.eval()
     return parameters_of(fold_batch_norms(network))
-
-
-def _folded(family: Family, width: int, seed: int) -> nn.Module:
-    """Fresh weights that depend on the seed only; torch's initialisers know no generator."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return family.build(width)

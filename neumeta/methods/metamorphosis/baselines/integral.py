@@ -14,26 +14,27 @@ from torch import Tensor, nn
 
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.params.baselines import IntegralParams
-from neumeta.models.resampling import Origin, interpolate_weights
+from neumeta.models.axes import Point
+from neumeta.models.resampling import Origin
 from neumeta.tasks.batch import Batch
 from neumeta.training.fit import descend
 
 
 def sampled(
-    examples: Comparison, knots: Mapping[str, Tensor], width: int, origin: Origin
+    examples: Comparison, knots: Mapping[str, Tensor], at: Point, origin: Origin
 ) -> dict[str, Tensor]:
-    """Read the network of one width.
+    """Read one network.
 
     Args:
         examples: Names the family.
-        knots: All parameters by name at the base width.
-        width: Base width h, channels.
+        knots: All parameters by name at the base point.
+        at: Which network.
         origin: Where the channels lie; see `neumeta.models.resampling.resample`.
 
     Returns:
         All parameters by name.
     """
-    return {**knots, **interpolate_weights(knots, examples.family, width, origin)}
+    return {**knots, **examples.family.resample(knots, at, origin)}
 
 
 def train_integral(
@@ -42,14 +43,14 @@ def train_integral(
     """Train the knots.
 
     Args:
-        examples: Comparison, losses, and the widths to train.
+        examples: Comparison, losses, and the networks to train.
         params: The section `integral`.
         origin: See `sampled`.
-        seed: Of the order of the examples, of their views, and of the widths.
+        seed: Of the order of the examples, of their views, and of the networks.
         label: Shown in progress lines.
 
     Returns:
-        All parameters by name at the base width, for `sampled`.
+        All parameters by name at the base point, for `sampled`.
     """
     trained = {
         name: nn.Parameter(examples.base[name].clone()) for name in examples.family.generated
@@ -59,10 +60,10 @@ def train_integral(
     generator = torch.Generator().manual_seed(seed)
 
     def loss(batch: Batch) -> Tensor:
-        place = int(torch.randint(len(examples.widths), (), generator=generator))
-        width = examples.widths[place]
-        weights = sampled(examples, knots, width, origin)
-        outputs = examples.outputs(examples.skeletons.at(width), weights, bank, batch.inputs)
+        place = int(torch.randint(len(examples.points), (), generator=generator))
+        at = examples.points[place]
+        weights = sampled(examples, knots, at, origin)
+        outputs = examples.outputs(examples.skeletons.at(at), weights, bank, batch.inputs)
         return examples.loss(outputs, batch, bank, params.losses)
 
     descend(list(trained.values()), bank, params.recipe, loss, generator=generator, label=label)

@@ -1,28 +1,26 @@
-"""How much each channel of the base network matters, by the criteria of torch-pruning.
+"""How much each channel of the base network matters, by the usual criteria of pruning.
 
-torch-pruning traces the network, finds which slices of which layers belong to a channel, and adds
-up their importance. Here the sum runs over weights and biases of the whole group, without
-normalisation; scores are compared within a group only.
+A channel is a unit of a clique group: slices of several tensors. Its score is the sum of the
+importance of all their entries, weights and biases, without normalisation; scores are compared
+within a group only. These are the scores of torch-pruning, bit for bit, on the groups of our trace.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
-from torch_pruning import DependencyGraph, importance
+from torch import Tensor
+from torch.func import grad, vmap
 
 from neumeta.core.fields import Criterion
 from neumeta.core.progress import progress
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
-from neumeta.methods.metamorphosis.baselines.individual import given_network
 from neumeta.methods.metamorphosis.params.baselines import ScoringParams
+from neumeta.models.parts import apply_part
 from neumeta.tasks.batch import Batch
 
 Scores = dict[str, Tensor]
 EXAMPLES_AT_ONCE = 16  # of the per-example gradients; bounds the memory
-_SUM = {"group_reduction": "sum", "normalizer": None, "bias": True}
 
 
 def channel_scores(
@@ -43,57 +41,56 @@ def channel_scores(
     Returns:
         Scores per group name, shape (channels,); higher matters more.
     """
-    network = given_network(examples, examples.family.base_width, examples.base)
-    if criterion in ("taylor", "hessian"):
-        assert scoring is not None
-        _fill_gradients(examples, network, criterion, scoring)
-    importances = {
-        "random": importance.RandomImportance(),
-        "l1": importance.MagnitudeImportance(p=1, **_SUM),
-        "l2": importance.MagnitudeImportance(p=2, **_SUM),
-        "taylor": importance.TaylorImportance(**_SUM),
-        # Its own accumulate_grad keeps the last example only (1.6.1), so `grad` is filled here.
-        "hessian": importance.HessianImportance(**_SUM),
-    }
-    graph = DependencyGraph().build_dependency(
-        network,
-        examples.family.example_input(2),
-        forward_fn=lambda model, inputs: model(inputs),
-    )
+    if criterion == "random":
+        generator = torch.Generator().manual_seed(seed)
+        return {g.name: torch.rand(len(g), generator=generator) for g in examples.groups}
+    values = _importance(examples, criterion, scoring)
     scores = {}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # torch-pruning draws from the global generator
-        for group in examples.family.groups:
-            layer = network.get_submodule(group.name)
-            cut = graph.get_pruner_of_module(layer).prune_out_channels
-            indices = list(range(graph.get_out_channels(layer)))
-            coupled = graph.get_pruning_group(layer, cut, indices)
-            scores[group.name] = importances[criterion](coupled).detach()
+    for group in examples.groups:
+        total = torch.zeros(len(group))
+        for name, axis in group.axes:
+            slices = values[name].movedim(axis, 0)
+            total += slices.flatten(1).sum(1) if slices.ndim > 1 else slices
+        scores[group.name] = total
     return scores
 
 
-def _fill_gradients(
-    examples: Comparison, network: nn.Module, criterion: Criterion, scoring: ScoringParams
-) -> None:
-    """Fill `grad` of the generated tensors: mean gradient, or mean square of single ones."""
+def _importance(
+    examples: Comparison, criterion: Criterion, scoring: ScoringParams | None
+) -> dict[str, Tensor]:
+    """Importance of every entry of the generated tensors."""
+    weights = {name: examples.base[name] for name in examples.family.generated}
+    if criterion == "l1":
+        return {name: weight.abs() for name, weight in weights.items()}
+    if criterion == "l2":
+        return {name: weight.square() for name, weight in weights.items()}
+    assert scoring is not None
+    found = _gradients(examples, criterion, scoring)
+    if criterion == "taylor":
+        return {name: (weight * found[name]).abs() for name, weight in weights.items()}
+    return {name: weight.square() * found[name] for name, weight in weights.items()}
+
+
+def _gradients(examples: Comparison, criterion: Criterion, scoring: ScoringParams) -> Scores:
+    """Mean gradient, or mean square of those of single examples, summed over batches."""
+    measure = _mean_gradient if criterion == "taylor" else _mean_square_gradient
     bank = examples.bank("generated")
-    options = {} if bank.part == "whole" else {"part": bank.part}
-    parameters = dict(network.named_parameters())
-    generated = {name: parameters[name].detach() for name in examples.family.generated}
+    network = examples.skeletons.at(examples.family.base)
+    generated = {name: examples.base[name] for name in examples.family.generated}
 
     def loss(weights: Scores, inputs: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
-        outputs = functional_call(network, weights, (inputs,), options)
+        outputs = apply_part(network, {**examples.base, **weights}, inputs, bank.part)
         return examples.task.loss(outputs, Batch(inputs, targets, rows))
 
     generator = torch.Generator().manual_seed(scoring.seed)
+    found: Scores = {}
     for _ in progress(range(scoring.batches), f"{criterion} scores"):
         index = torch.randint(len(bank), (scoring.batch_size,), generator=generator)
         drawn = bank.take(bank.rows(index, generator))
         batch = replace(drawn, inputs=drawn.inputs.float())
-        measure = _mean_gradient if criterion == "taylor" else _mean_square_gradient
         for name, value in measure(loss, generated, batch).items():
-            earlier = parameters[name].grad
-            parameters[name].grad = value if earlier is None else earlier + value
+            found[name] = found[name] + value if name in found else value
+    return found
 
 
 def _mean_gradient(loss: Callable[..., Tensor], weights: Scores, batch: Batch) -> Scores:

@@ -27,6 +27,8 @@ from neumeta.methods.metamorphosis.params.baselines import (
     IndividualParams,
     PrunedParams,
 )
+from neumeta.methods.metamorphosis.points import at_width
+from neumeta.models.axes import Point
 
 Rows = tuple[ResultRow, ...]
 
@@ -48,7 +50,7 @@ class Baselines:
         self.examples = examples
         self.params = params
         self._check_widths()
-        self.evaluator = Evaluator(examples.family, examples.dataset, seen=examples.widths)
+        self.evaluator = Evaluator(examples.family, examples.dataset, seen=examples.points)
         self._scores: dict[tuple[Criterion, int | None], Scores] = {}
 
     def measure(self, store: JobStore[Rows], shard: Shard | None = None) -> list[ResultRow]:
@@ -86,38 +88,38 @@ class Baselines:
     def _check_widths(self) -> None:
         """Refuse wrong widths before any work is done."""
         params, family = self.params, self.examples.family
-        above = list(params.above(family.base_width))
+        base_width = family.base["width"]
+        above = list(params.above(base_width))
         if params.slimmable or params.integral:
-            above += [width for width in self.examples.widths if width > family.base_width]
+            above += [at["width"] for at in self.examples.points if at["width"] > base_width]
         for widths in params.all_widths().values():
             for width in widths:
-                family.check_width(width)
+                at_width(family, width)
         for width in above:
             raise UserError(
                 f"baselines: width {width} is above the base width; "
-                f"pruning, interpolation and sharing need at most {family.base_width}"
+                f"pruning, interpolation and sharing need at most {base_width}"
             )
 
     def _untrained(self) -> list[Job[Rows]]:
-        base_width = self.examples.family.base_width
-        base = _job(
-            "base", None, lambda: [self.evaluator.row("base", base_width, self.examples.base)]
-        )
+        at = self.examples.family.base
+        base = _job("base", None, lambda: [self.evaluator.row("base", at, self.examples.base)])
         return [base, *(self._untrained_width(width) for width in self.params.widths.values())]
 
     def _untrained_width(self, width: int) -> Job[Rows]:
         def run() -> list[ResultRow]:
             examples, params = self.examples, self.params
-            resampled = sampled(examples, examples.base, width, params.origin)
+            at = at_width(examples.family, width)
+            resampled = sampled(examples, examples.base, at, params.origin)
             dead = zeroed(resampled, examples.family.generated)
             rows = [
-                self.evaluator.row("interpolated", width, resampled),
-                self.evaluator.row("bypass", width, dead),
+                self.evaluator.row("interpolated", at, resampled),
+                self.evaluator.row("bypass", at, dead),
             ]
             if params.pruned is not None:
                 for criterion, seed in params.pruned.choices():
-                    weights = self._pruned(criterion, width, seed)
-                    rows.append(self.evaluator.row(f"pruned-{criterion}", width, weights, seed))
+                    weights = self._pruned(criterion, at, seed)
+                    rows.append(self.evaluator.row(f"pruned-{criterion}", at, weights, seed))
             return rows
 
         pruned = _settings(self.params.pruned, "recipe", "trains")
@@ -133,13 +135,14 @@ class Baselines:
             label = f"{method} h={width} seed {seed}"
 
             def run() -> list[ResultRow]:
-                start = self._pruned(criterion, width, seed if criterion == "random" else None)
-                network = given_network(self.examples, width, start)
+                at = at_width(self.examples.family, width)
+                start = self._pruned(criterion, at, seed if criterion == "random" else None)
+                network = given_network(self.examples, at, start)
                 trains = settings.trains
                 weights = train_network(
                     self.examples, network, recipe, trains, seed=seed, label=label
                 )
-                return [self.evaluator.row(method, width, weights, seed)]
+                return [self.evaluator.row(method, at, weights, seed)]
 
             return _job(label, _settings(settings, "criteria", "random_seeds"), run)
 
@@ -155,16 +158,17 @@ class Baselines:
             label = f"{method} h={width} seed {seed}"
 
             def run() -> list[ResultRow]:
+                at = at_width(self.examples.family, width)
                 weights = train_network(
                     self.examples,
-                    fresh_network(self.examples, width, seed, settings.trains),
+                    fresh_network(self.examples, at, seed, settings.trains),
                     settings.recipe,
                     settings.trains,
                     seed=seed,
                     label=label,
                     teaching=settings.losses if isinstance(settings, DistilledParams) else None,
                 )
-                return [self.evaluator.row(method, width, weights, seed)]
+                return [self.evaluator.row(method, at, weights, seed)]
 
             return _job(label, _settings(settings), run)
 
@@ -178,7 +182,7 @@ class Baselines:
         def run() -> list[ResultRow]:
             shared = train_slimmable(self.examples, settings, seed=seed, label=label)
             return self._all_widths(
-                "slimmable", seed, lambda h: slim(self.examples, shared, h, settings.rescale)
+                "slimmable", seed, lambda at: slim(self.examples, shared, at, settings.rescale)
             )
 
         return _job(label, [_settings(settings), self.params.widths.values()], run)
@@ -191,19 +195,19 @@ class Baselines:
         def run() -> list[ResultRow]:
             knots = train_integral(self.examples, settings, origin, seed=seed, label=label)
             return self._all_widths(
-                "integral", seed, lambda h: sampled(self.examples, knots, h, origin)
+                "integral", seed, lambda at: sampled(self.examples, knots, at, origin)
             )
 
         widths = self.params.widths.values()
         return _job(label, [_settings(settings), widths, origin], run)
 
     def _all_widths(
-        self, method: str, seed: int, weights: Callable[[int], Mapping[str, Tensor]]
+        self, method: str, seed: int, weights: Callable[[Point], Mapping[str, Tensor]]
     ) -> list[ResultRow]:
-        widths = self.params.widths.values()
-        return [self.evaluator.row(method, width, weights(width), seed) for width in widths]
+        points = [at_width(self.examples.family, width) for width in self.params.widths.values()]
+        return [self.evaluator.row(method, at, weights(at), seed) for at in points]
 
-    def _pruned(self, criterion: Criterion, width: int, seed: int | None) -> dict[str, Tensor]:
+    def _pruned(self, criterion: Criterion, at: Point, seed: int | None) -> dict[str, Tensor]:
         """The base network, cut; the scores of its channels are computed once."""
         examples, settings = self.examples, self.params.pruned
         assert settings is not None
@@ -211,7 +215,7 @@ class Baselines:
             found = channel_scores(examples, criterion, settings.scoring, seed or 0)
             self._scores[criterion, seed] = found
         scores = self._scores[criterion, seed]
-        return keep_top(examples.base, examples.family, scores, examples.skeletons.shapes(width))
+        return keep_top(examples.base, examples.groups, scores, examples.skeletons.shapes(at))
 
 
 def _job(name: str, settings: Any, run: Callable[[], list[ResultRow]]) -> Job[Rows]:

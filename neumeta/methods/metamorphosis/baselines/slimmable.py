@@ -18,6 +18,7 @@ from neumeta.methods.metamorphosis.baselines.channels import leading_channels, t
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.pruning import channel_scores
 from neumeta.methods.metamorphosis.params.baselines import SlimmableParams
+from neumeta.models.axes import Point
 from neumeta.tasks.batch import Batch
 from neumeta.training.fit import descend
 
@@ -33,24 +34,24 @@ def ranked_base(examples: Comparison) -> dict[str, Tensor]:
     """
     scores = channel_scores(examples, "l1", None)
     ranks = {name: score.argsort(descending=True, stable=True) for name, score in scores.items()}
-    return take_channels(examples.base, examples.family, ranks)
+    return take_channels(examples.base, examples.groups, ranks)
 
 
 def slim(
-    examples: Comparison, shared: Mapping[str, Tensor], width: int, rescale: bool
+    examples: Comparison, shared: Mapping[str, Tensor], at: Point, rescale: bool
 ) -> dict[str, Tensor]:
-    """Take the network of one width out of the shared weights.
+    """Take one network out of the shared weights.
 
     Args:
         examples: Names the family.
-        shared: All parameters by name at the base width.
-        width: Base width h, channels; at most the base width.
+        shared: All parameters by name at the base point.
+        at: Which network; none larger than the base.
         rescale: Multiply weights by the ratio of the fan-ins, base to h.
 
     Returns:
         All parameters by name.
     """
-    taken = leading_channels(shared, examples.family, examples.skeletons.shapes(width))
+    taken = leading_channels(shared, examples.family, examples.skeletons.shapes(at))
     if rescale:
         for name, value in taken.items():
             if 1 in examples.family.morphing_axes[name]:
@@ -64,31 +65,31 @@ def train_slimmable(
     """Train the shared weights.
 
     Args:
-        examples: Comparison, losses, and the widths to train.
+        examples: Comparison, losses, and the networks to train.
         params: The section `slimmable`.
-        seed: Of the order of the examples, of their views, and of the random widths.
+        seed: Of the order of the examples, of their views, and of the random networks.
         label: Shown in progress lines.
 
     Returns:
-        All parameters by name at the base width, for `slim`.
+        All parameters by name at the base point, for `slim`.
     """
     start = ranked_base(examples)
     trained = {name: nn.Parameter(start[name].clone()) for name in examples.family.generated}
     shared = {**start, **trained}
     bank = examples.bank("generated")
     generator = torch.Generator().manual_seed(seed)
-    widths = examples.widths
+    points = examples.points  # ascending
 
-    def outputs(width: int, batch: Batch) -> Tensor:
-        weights = slim(examples, shared, width, params.rescale)
-        return examples.outputs(examples.skeletons.at(width), weights, bank, batch.inputs)
+    def outputs(at: Point, batch: Batch) -> Tensor:
+        weights = slim(examples, shared, at, params.rescale)
+        return examples.outputs(examples.skeletons.at(at), weights, bank, batch.inputs)
 
     def loss(batch: Batch) -> Tensor:
-        drawn = torch.randint(len(widths), (params.random_widths,), generator=generator).tolist()
-        largest = outputs(widths[-1], batch)
+        drawn = torch.randint(len(points), (params.random_widths,), generator=generator).tolist()
+        largest = outputs(points[-1], batch)
         terms = [examples.loss(largest, batch, bank)]
-        for width in (widths[0], *(widths[index] for index in drawn)):
-            student = outputs(width, batch)
+        for at in (points[0], *(points[index] for index in drawn)):
+            student = outputs(at, batch)
             terms.append(examples.task.distance(student, largest.detach(), params.temperature))
         return torch.stack(terms).sum()
 

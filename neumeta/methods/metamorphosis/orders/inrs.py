@@ -20,9 +20,8 @@ from neumeta.methods.metamorphosis.params.study import OrderStrategy, StudyInrPa
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 from neumeta.methods.metamorphosis.variants import Outcome, Variant
 from neumeta.models.family import Family
-from neumeta.models.groups import CliqueGroup
 from neumeta.permute.arrangement import Arrangement
-from neumeta.permute.cliques import Group
+from neumeta.permute.morphing import morphing_groups
 from neumeta.permute.orders import find_orders
 from neumeta.permute.variation import total_variation
 
@@ -76,13 +75,12 @@ def ordered(
         The permuted network.
     """
     solve = strategy.solve(seed)
-    groups = [_group_of(clique, weights) for clique in family.groups]
+    groups = morphing_groups(family)
     arrangement, _ = find_orders(weights, groups, solve, objective=strategy.objective)
     permuted = arrangement.apply(weights)
-    streams = [_group_of(clique, weights) for clique in family.streams]
-    _, ranked = find_orders(permuted, streams, solve, objective=strategy.objective)
+    _, ranked = find_orders(permuted, family.streams, solve, objective=strategy.objective)
     orders = {stream.name: list(stream.order) for stream in ranked}
-    seen = Arrangement.of_orders(streams, orders, permuted).apply(permuted)
+    seen = Arrangement.of_orders(family.streams, orders, permuted).apply(permuted)
     return Ordered(
         strategy.name,
         seed,
@@ -90,11 +88,6 @@ def ordered(
         family.with_stream_orders(orders),
         total_variation({name: seen[name] for name in family.generated}).sum,
     )
-
-
-def _group_of(clique: CliqueGroup, weights: Mapping[str, Tensor]) -> Group:
-    tensor, axis = clique.members[0]
-    return Group.of_axes(clique.name, clique.members, weights[tensor].shape[axis])
 
 
 class OrderStudy:
@@ -214,7 +207,7 @@ def controls(
     Returns:
         Score of the base network, and of the base network with all generated tensors at zero.
     """
-    evaluator, at = Evaluator(family, dataset, split, whole=True), family.base_width
+    evaluator, at = Evaluator(family, dataset, split, whole=True), family.base
     return {
         "base": evaluator.deciding(at, weights),
         "bypass": evaluator.deciding(at, zeroed(weights, family.generated)),

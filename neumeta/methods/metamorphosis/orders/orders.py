@@ -8,8 +8,8 @@ from torch import Tensor
 from neumeta.core.progress import progress
 from neumeta.methods.metamorphosis.orders.strategies import STRATEGIES, Strategy
 from neumeta.models.family import Family
+from neumeta.models.groups import Group
 from neumeta.models.parameters import load_parameters
-from neumeta.permute.cliques import Group
 from neumeta.permute.function import assert_function_preserved, function_change
 from neumeta.permute.orders import GroupResult, find_orders
 from neumeta.permute.trace import trace_cliques
@@ -39,7 +39,7 @@ def measure_orders(
     Raises:
         UserError: If a permuted network is another function.
     """
-    network = load_parameters(family.build(family.base_width), weights)
+    network = load_parameters(family.build(family.base), weights)
     cliques = trace_cliques(network, images[:2])
     channels = [group for group in cliques.groups if group.level == "channel"]
     plan = [(strategy, seed) for strategy in STRATEGIES for seed in seeds]

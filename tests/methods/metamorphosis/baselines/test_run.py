@@ -1,5 +1,6 @@
 """The whole table: every kind that is asked for, in order, resumable, the same on every run."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.methods.metamorphosis.baselines.toy_examples import (
     lenet_examples,
     resnet_examples,
 )
+from tests.toy import at
 
 WIDTHS = {"start": 2, "stop": 4, "step": 1}
 CRITERIA = ("random", "l1", "l2", "taylor", "hessian")
@@ -66,7 +68,7 @@ def test_a_resnet_scores_its_whole_network(tmp_path: Path) -> None:
     params = every_kind({"start": 16, "stop": 64, "step": 24}, [16])
     rows = Baselines(examples, params).measure(row_store(tmp_path, None))
     for row in rows:
-        shapes = examples.family.shapes(row.width)
+        shapes = examples.family.shapes(at(row.width))
         assert row.params == sum(math.prod(shape) for shape in shapes.values())
     assert {row.method for row in rows} >= {"slimmable", "integral", "pruned-hessian-finetuned"}
 
@@ -192,7 +194,7 @@ def test_wrong_widths_are_refused_before_any_work(
 
 def test_shared_weights_cannot_be_trained_above_the_base_width() -> None:
     examples = lenet_examples()
-    wide = type(examples)(examples.family, examples.base, examples.dataset, examples.params, (3, 5))
+    wide = dataclasses.replace(examples, points=(at(3), at(5)))
     with pytest.raises(UserError, match="width 5 is above the base width"):
         Baselines(wide, every_kind(WIDTHS, [3]))
 

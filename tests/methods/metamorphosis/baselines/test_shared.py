@@ -10,6 +10,7 @@ from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.integral import sampled, train_integral
 from neumeta.methods.metamorphosis.baselines.slimmable import ranked_base, slim, train_slimmable
 from neumeta.methods.metamorphosis.params.baselines import IntegralParams, SlimmableParams
+from neumeta.models.axes import Point
 from neumeta.models.skeletons import Skeletons
 from tests.methods.metamorphosis.baselines.toy_examples import (
     TEACHING,
@@ -44,12 +45,12 @@ def some_inputs(examples: Comparison) -> torch.Tensor:
 def test_ranking_sorts_by_l1_and_keeps_the_function(make: Callable[[], Comparison]) -> None:
     examples = make()
     ranked = ranked_base(examples)
-    for group in examples.family.groups:
-        parts = [ranked[name].movedim(axis, 0) for name, axis in group.members]
+    for group in examples.groups:
+        parts = [ranked[name].movedim(axis, 0) for name, axis in group.axes]
         norms = sum(part.reshape(len(part), -1).abs().sum(1) for part in parts)
         assert isinstance(norms, torch.Tensor)
         assert (norms.diff() <= 0).all()
-    network = examples.skeletons.at(examples.family.base_width)
+    network = examples.skeletons.at(examples.family.base)
     before, after = (
         functional_call(network, weights, (some_inputs(examples),))
         for weights in (dict(examples.base), ranked)
@@ -65,11 +66,11 @@ def test_smaller_networks_are_prefixes_of_larger_ones(
     examples = make()
     params = slimmable_params(rescale)
     shared = train_slimmable(examples, params, seed=0, label="slimmable")
-    full = slim(examples, shared, examples.family.base_width, rescale)
+    full = slim(examples, shared, examples.family.base, rescale)
     assert all(torch.equal(full[name], value) for name, value in shared.items())
-    for width in examples.widths:
-        made = slim(examples, shared, width, rescale)
-        assert {n: tuple(v.shape) for n, v in made.items()} == examples.family.shapes(width)
+    for point in examples.points:
+        made = slim(examples, shared, point, rescale)
+        assert {n: tuple(v.shape) for n, v in made.items()} == examples.family.shapes(point)
         for name, value in made.items():
             corner = full[name][tuple(slice(0, size) for size in value.shape)]
             morphs = 1 in examples.family.morphing_axes.get(name, ())
@@ -91,7 +92,7 @@ def test_training_moves_what_is_generated_and_nothing_else(make: Callable[[], Co
 
 def test_untrained_knots_are_the_base_network() -> None:
     examples = resnet_examples()
-    made = sampled(examples, examples.base, examples.family.base_width, "centre")
+    made = sampled(examples, examples.base, examples.family.base, "centre")
     assert all(torch.equal(made[name], value) for name, value in examples.base.items())
 
 
@@ -113,11 +114,11 @@ def test_sandwich_trains_smallest_and_largest_in_every_step(
 ) -> None:
     examples = resnet_examples()
     asked: list[int] = []
-    at = Skeletons.at
+    skeleton = Skeletons.at
 
-    def spy(self: Skeletons, width: int) -> torch.nn.Module:
-        asked.append(width)
-        return at(self, width)
+    def spy(self: Skeletons, point: Point) -> torch.nn.Module:
+        asked.append(point["width"])
+        return skeleton(self, point)
 
     ranked_base(examples)
     monkeypatch.setattr(Skeletons, "at", spy)
@@ -128,9 +129,9 @@ def test_sandwich_trains_smallest_and_largest_in_every_step(
     assert all(step[:2] == [64, 16] and step[2] in (16, 40, 64) for step in steps)
 
 
-def accuracy(examples: Comparison, width: int, weights: Mapping[str, torch.Tensor]) -> float:
+def accuracy(examples: Comparison, point: Point, weights: Mapping[str, torch.Tensor]) -> float:
     split = examples.dataset.split("test")
-    outputs = functional_call(examples.skeletons.at(width), dict(weights), (split.inputs,))
+    outputs = functional_call(examples.skeletons.at(point), dict(weights), (split.inputs,))
     return float((outputs.argmax(1) == split.targets).float().mean())
 
 
@@ -139,8 +140,8 @@ def test_slimmable_training_helps_every_trained_width() -> None:
     examples = lenet_examples()
     params = slimmable_params(steps=100, lr=2e-2)
     shared = train_slimmable(examples, params, seed=0, label="slimmable")
-    for width in examples.widths:
-        assert accuracy(examples, width, slim(examples, shared, width, False)) > 0.8, width
+    for point in examples.points:
+        assert accuracy(examples, point, slim(examples, shared, point, False)) > 0.8, point
 
 
 def test_integral_training_helps_every_trained_width() -> None:
@@ -148,5 +149,5 @@ def test_integral_training_helps_every_trained_width() -> None:
     losses = {"task": 1.0, "distillation": 0.0, "temperature": 1.0}
     params = integral_params(losses, steps=100, lr=2e-2)
     knots = train_integral(examples, params, "edge", seed=0, label="integral")
-    for width in examples.widths:
-        assert accuracy(examples, width, sampled(examples, knots, width, "edge")) > 0.8, width
+    for point in examples.points:
+        assert accuracy(examples, point, sampled(examples, knots, point, "edge")) > 0.8, point

@@ -8,10 +8,11 @@ from neumeta.core.reading import parse
 from neumeta.data.params import AugmentationParams
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
-from neumeta.models.family import Family, make_family
+from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
+from neumeta.models.registry import make_family
 from neumeta.training.params import ExamplesParams, Recipe
-from tests.toy import RECIPE, toy_dataset, toy_family
+from tests.toy import RECIPE, at, toy_dataset, toy_family
 
 AUGMENTATION = AugmentationParams(views=2, pad=1, flip=True, seed=3)
 TEACHING = {"task": 1.0, "distillation": 1.0, "temperature": 2.0}
@@ -26,18 +27,19 @@ RESNET = {
 }
 
 
-def resnet_family(scope: str = "last_block") -> Family:
+def resnet_family(scope: str = "last_block", **changes: Any) -> Family:
     """A ResNet-20 on the toy data."""
-    return make_family({**RESNET, "scope": scope}, toy_dataset().input_spec())
+    return make_family({**RESNET, "scope": scope, **changes}, toy_dataset().input_spec())
 
 
 def examples_of(family: Family, widths: tuple[int, ...], **settings: Any) -> Comparison:
     """Examples of the toy data, and a base network of fresh weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
-        base = parameters_of(family.build(family.base_width))
+        base = parameters_of(family.build(family.base))
     params = ExamplesParams(**{"precision": "float32", "augmentation": None, **settings})
-    return Comparison(family, base, toy_dataset(), params, widths)
+    points = tuple(at(width) for width in widths)
+    return Comparison(family, base, toy_dataset(), params, points)
 
 
 def lenet_examples() -> Comparison:

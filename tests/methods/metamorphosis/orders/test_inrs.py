@@ -20,7 +20,7 @@ from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.methods.metamorphosis.variants import outcome_store
 from neumeta.permute.variation import total_variation
 from tests.methods.metamorphosis.orders.test_orders import cifar_family, weights_of
-from tests.toy import toy_dataset, toy_family, toy_params, trained_toy
+from tests.toy import at, toy_dataset, toy_family, toy_params, trained_toy
 
 
 def parameters() -> tuple[StudyInrParams, TrainParams, SweepParams]:
@@ -66,7 +66,7 @@ def test_an_order_keeps_the_function_and_is_what_the_inr_sees(strategy: Any) -> 
     family = cifar_family()
     weights = weights_of(family)
     found = ordered(family, weights, strategy, seed=1)
-    network = family.skeleton(64)
+    network = family.skeleton(at(64))
     images = toy_dataset().split("val").inputs[:3].double()
     outputs = [
         functional_call(network, {n: w.double() for n, w in some.items()}, images)
@@ -146,13 +146,13 @@ def test_a_row_is_what_the_trainer_makes_of_that_order(
     inr = Trainer(make_problem(found.family, found.weights, data, train), 1).run()
     with torch.no_grad():
         made = inr.weights(
-            4,
+            at(4),
             draws=sweep.draws,
             noise=train.sample_noise,
             generator=torch.Generator().manual_seed(sweep.seed),
         )
     test = data.split(study.split)
-    outputs = functional_call(family.skeleton(4), {**found.weights, **made}, test.inputs)
+    outputs = functional_call(family.skeleton(at(4)), {**found.weights, **made}, test.inputs)
     accuracy = (outputs.argmax(1) == test.targets).float().mean().item()
     assert row["accuracy"] == pytest.approx(accuracy)
 
@@ -199,7 +199,7 @@ def test_controls_are_base_and_bypass(data: Dataset) -> None:
     family, weights = toy_family(), trained_toy()
     found = controls(family, weights, data, "test")
     test = data.split("test")
-    outputs = functional_call(family.skeleton(4), weights, test.inputs)
+    outputs = functional_call(family.skeleton(at(4)), weights, test.inputs)
     assert found["base"] == pytest.approx((outputs.argmax(1) == test.targets).float().mean().item())
     # Everything is generated in LeNet: with zeros the answer is the first class, one in three.
     assert found["bypass"] == pytest.approx(1 / 3)

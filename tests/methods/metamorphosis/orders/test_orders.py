@@ -11,10 +11,11 @@ from neumeta.methods.metamorphosis.orders import orders
 from neumeta.methods.metamorphosis.orders.orders import measure_orders
 from neumeta.methods.metamorphosis.orders.strategies import STRATEGIES
 from neumeta.methods.metamorphosis.params.study import OrderStrategy
-from neumeta.models.family import Family, make_family
+from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
-from neumeta.permute.cliques import Group
+from neumeta.models.registry import make_family
 from neumeta.permute.distances import group_distances, path_length
+from neumeta.permute.morphing import morphing_groups
 from neumeta.permute.orders import find_orders
 from neumeta.permute.variation import total_variation
 from tests.toy import toy_dataset, toy_family
@@ -31,7 +32,7 @@ def cifar_family() -> Family:
 
 def weights_of(family: Family) -> dict[str, Tensor]:
     torch.manual_seed(0)
-    return parameters_of(family.build(family.base_width))
+    return parameters_of(family.build(family.base))
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +90,7 @@ def test_layer_wise_strategies_look_at_the_first_tensor_alone() -> None:
     weights, images = weights_of(family), toy_dataset().split("val").inputs[:2]
     other = {**weights, "linear.weight": torch.randn(weights["linear.weight"].shape)}
     measured = measure_orders(family, other, images, [0])["groups"][2]
-    groups = [
-        Group.of_axes(g.name, g.members, len(weights[g.members[0][0]])) for g in family.groups
-    ]
+    groups = morphing_groups(family)
     distances = group_distances(other, groups[2])
     for strategy in STRATEGIES:
         solve, objective = strategy.solve(0), strategy.objective

@@ -1,0 +1,53 @@
+"""Families by name: what a section of params.yaml or the header of a file asks for."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from neumeta.core.errors import UserError
+from neumeta.models.cifar_resnet import cifar_resnet_family
+from neumeta.models.family import Family
+from neumeta.models.lenet import lenet_family
+from neumeta.models.resnet18 import resnet18_family
+
+FAMILIES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Family]] = {
+    "lenet": lenet_family,
+    "cifar_resnet": cifar_resnet_family,
+    "resnet18": resnet18_family,
+}
+
+
+def make_family(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> Family:
+    """Build a family from its section and its dataset.
+
+    Args:
+        settings: The `family` section as a plain mapping, with the key `name`.
+        input_spec: What the network takes; see `Dataset.input_spec`.
+
+    Returns:
+        The family.
+
+    Raises:
+        UserError: If the name is unknown.
+    """
+    name = str(settings["name"])
+    if name not in FAMILIES:
+        raise UserError(f"family {name!r} is unknown; allowed are {', '.join(FAMILIES)}")
+    return FAMILIES[name](settings, input_spec)
+
+
+def family_from_header(header: Mapping[str, Any]) -> Family:
+    """Rebuild the family that a checkpoint belongs to.
+
+    Args:
+        header: A checkpoint's JSON header.
+
+    Returns:
+        The family.
+
+    Raises:
+        UserError: If the header describes no family.
+    """
+    try:
+        return make_family(header["family"], header["input"])
+    except KeyError as error:
+        raise UserError(f"checkpoint header lacks {error}; was it written by neumeta?") from error
