@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pydantic import BaseModel
+
 from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable, write_json
 from neumeta.core.progress import working
@@ -155,6 +157,7 @@ def recorded(
     path: str,
     device: str = "cpu",
     earlier: float = 0.0,
+    params: Mapping[str, BaseModel | str] | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Iterator[None]:
     """Time the body and write the record of the run when it succeeds.
@@ -166,6 +169,8 @@ def recorded(
         path: Target JSON file.
         device: Where the stage computed, as `device.describe` says it.
         earlier: Seconds of work done before the body, for example by an interrupted run.
+        params: What the stage was asked for, by its section in params.yaml, so that a report
+            tells the parameters of the run and not those of the file as it is today.
         details: What else is worth a note, JSON-ready.
 
     Yields:
@@ -187,6 +192,10 @@ def recorded(
             "python": platform.python_version(),
             "torch": torch.__version__,
             "revision": git_revision(),
+            "params": {
+                name: part.model_dump(mode="json") if isinstance(part, BaseModel) else part
+                for name, part in (params or {}).items()
+            },
             **(details or {}),
         },
     )

@@ -171,6 +171,27 @@ def channel_statistics(
     return tuple(means), tuple(deviations)
 
 
+def dataset_card(dataset: Dataset) -> dict[str, Any]:
+    """Describe a dataset: for its header, and for stages that need no more than sizes and names.
+
+    Args:
+        dataset: Any.
+
+    Returns:
+        JSON-ready: name, sizes of the splits, hash of the content, and what a network takes.
+    """
+    card: dict[str, Any] = {
+        "kind": "dataset",
+        "name": dataset.name,
+        "content_sha256": dataset.content_sha256(),
+        "sizes": {split: dataset.size(split) for split in SPLITS},
+        **dataset.input_spec(),
+    }
+    if dataset.target_shape:
+        card["target_shape"] = list(dataset.target_shape)
+    return card
+
+
 def write_dataset(path: str | Path, dataset: Dataset) -> None:
     """Write a dataset as one safetensors file.
 
@@ -180,16 +201,7 @@ def write_dataset(path: str | Path, dataset: Dataset) -> None:
     """
     tensors = {f"{split}.images": dataset.images[split] for split in SPLITS}
     tensors |= {f"{split}.labels": dataset.labels[split] for split in SPLITS}
-    header = {
-        "kind": "dataset",
-        "name": dataset.name,
-        "content_sha256": dataset.content_sha256(),
-        "sizes": {split: dataset.size(split) for split in SPLITS},
-        **dataset.input_spec(),
-    }
-    if dataset.target_shape:
-        header["target_shape"] = list(dataset.target_shape)
-    write_checkpoint(path, tensors, header)
+    write_checkpoint(path, tensors, dataset_card(dataset))
 
 
 def read_dataset(path: str | Path, needs: Mapping[str, Any] | None = None) -> Dataset:

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 
+from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
-from neumeta.data.dataset import write_dataset
+from neumeta.data.dataset import dataset_card, write_dataset
 from neumeta.data.params import DataParams
 from neumeta.data.sources import load_dataset
 from neumeta.tasks.registry import task_of
@@ -20,14 +21,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(argv, stage_parser("data", "--dataset", "--out", "--record"))
+    args = flags(argv, stage_parser("data", "--dataset", "--out", "--card", "--record"))
 
     def body() -> None:
         params = load_section(DataParams, f"data.{args.dataset}")
-        with recorded("data", args.record):
+        with recorded("data", args.record, params={args.dataset: params}):
             dataset = load_dataset(args.dataset, params)
             task_of(dataset)  # its targets are those of its task
             write_dataset(args.out, dataset)
+            write_json(args.card, dataset_card(dataset))
 
     return staged("data", body, args.dataset)
 

@@ -35,16 +35,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         params = load_section(FetchParams, f"{args.experiment}.fetch")
-        settings = load_section(FamilyParams, f"{args.experiment}.family").settings()
-        with recorded("fetch", args.record):
+        shape = load_section(FamilyParams, f"{args.experiment}.family")
+        expected = load_value(f"{args.experiment}.dataset")
+        asked = {"dataset": expected, "family": shape, "fetch": params}
+        with recorded("fetch", args.record, params=asked):
             dataset = read_dataset(args.dataset)
-            expected = load_value(f"{args.experiment}.dataset")
             if dataset.name != expected:
                 raise UserError(
                     f"{PARAMS_FILE}: experiments.{args.experiment} is {dataset.name!r}; "
                     f"must be its dataset, {expected!r}"
                 )
-            family = make_family(settings, dataset.input_spec())
+            family = make_family(shape.settings(), dataset.input_spec())
             curve: list[EpochRecord] = []
             if params.source == "train":
                 validate = validation_on(dataset.split("val"), task_of(dataset))

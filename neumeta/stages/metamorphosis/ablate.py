@@ -48,10 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         shard = asked_shard(args.shard)
         check_writable(args.record)
-        lines = _lines(args.experiment, args.table)
+        ablate = load_section(AblateParams, f"{args.experiment}.ablate")
+        asked = {"ablate": ablate}
+        lines = _lines(ablate, args.experiment, args.table)
         if not lines:
             if shard is None:
-                with recorded("ablate", args.record):
+                with recorded("ablate", args.record, params=asked):
                     write_table(args.out, ABLATION_COLUMNS, [])
             return
         base, family, _ = read_network(args.permuted)
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _tell(lines, rows)
             return
         earlier = store.seconds(ablation.jobs(lines, store))
-        with recorded("ablate", args.record, earlier=earlier):
+        with recorded("ablate", args.record, earlier=earlier, params=asked):
             write_table(args.out, ABLATION_COLUMNS, rows)
         store.forget_stale()
         store.forget_others(inr_files(lines, store), "*.safetensors")  # measurements are small
@@ -78,9 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return staged("ablate", body, args.experiment)
 
 
-def _lines(experiment: str, table: str | None) -> list[Line]:
+def _lines(ablate: AblateParams, experiment: str, table: str | None) -> list[Line]:
     """Read the parameters: all lines, or those of one table."""
-    ablate = load_section(AblateParams, f"{experiment}.ablate")
     train = load_section(TrainParams, f"{experiment}.train")
     sweep = load_section(SweepParams, f"{experiment}.sweep")
     names = [entry.name for entry in ablate.tables]

@@ -42,20 +42,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         base, family, _ = read_network(args.permuted)
         dataset = read_dataset(args.dataset, family.input_spec)
         points = tuple(at_width(family, width) for width in trained.values())
-        examples = Comparison(family, base, dataset, settings, points)
-        comparison = Baselines(examples, params)
+        comparison = Comparison(family, base, dataset, settings, points)
+        baselines = Baselines(comparison, params)
         shared = shared_by(
             "baselines",
             [part.model_dump(mode="json") for part in (trained, settings)],
             {"dataset": args.dataset, "permuted": args.permuted},
         )
         store = row_store(kept_in(args.experiment, "baselines"), shared)
-        rows = comparison.measure(store, shard)
+        rows = baselines.measure(store, shard)
         store.report(shard)
         if shard is not None:
             return
-        jobs = comparison.jobs()
-        with recorded("baselines", args.record, earlier=store.seconds(jobs)):
+        jobs = baselines.jobs()
+        earlier = store.seconds(jobs)
+        with recorded("baselines", args.record, earlier=earlier, params={"baselines": params}):
             write_results(args.out, to_frame(rows))
         store.forget_stale()
         store.forget_others(store.path(job.settings) for job in jobs)

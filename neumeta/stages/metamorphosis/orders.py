@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         params = load_section(OrdersParams, "orders")
-        with recorded("orders", args.record):
+        with recorded("orders", args.record, params={"orders": params}):
             weights, family, header = read_network(args.base)
             origin: Any = header["origin"]
             dataset = read_dataset(args.dataset, family.input_spec)

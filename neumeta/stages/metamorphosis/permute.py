@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         params = load_section(PermuteParams, f"{args.experiment}.permute")
-        with recorded("permute", args.record):
+        with recorded("permute", args.record, params={"permute": params}):
             weights, family, header = read_network(args.base)
             generator = np.random.default_rng(params.seed)
 

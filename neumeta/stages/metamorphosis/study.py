@@ -58,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return
         rows = inrs.rows(store)
         store.report()
-        with recorded("study", args.record, earlier=store.seconds(inrs.jobs(store))):
+        earlier = store.seconds(inrs.jobs(store))
+        with recorded("study", args.record, earlier=earlier, params={"study": params}):
             report = {
                 "experiment": args.experiment,
                 "split": params.split,

@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return
         rows = sweep.measure(store, args.experiment)
         store.report()
-        with recorded("sweep", args.record, earlier=store.seconds(sweep.jobs())):
+        earlier = store.seconds(sweep.jobs())
+        with recorded("sweep", args.record, earlier=earlier, params={"sweep": params}):
             write_results(args.out, to_frame(rows))
         store.remove()
 

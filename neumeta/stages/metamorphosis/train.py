@@ -85,7 +85,8 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
     alone = [round(store.seconds([job]), 2) for job in seeds.jobs()]
     together = max(one.seconds_shared for one in trained)
     details = {"seconds_each": alone, "seconds_shared": round(together, 2)}
-    with recorded("train", args.record, earlier=together + sum(alone), details=details):
+    earlier, asked = together + sum(alone), {"train": params}
+    with recorded("train", args.record, earlier=earlier, params=asked, details=details):
         names = {f"seed-{seed}.safetensors": seeds.inr_path(seed) for seed in params.seeds}
         _publish(names, Path(args.out))
         write_table(args.history, HISTORY_COLUMNS, [row for one in trained for row in one.history])

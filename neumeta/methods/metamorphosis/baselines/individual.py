@@ -15,11 +15,11 @@ from neumeta.training.fit import descend
 from neumeta.training.params import Recipe, TeachingParams
 
 
-def fresh_network(examples: Comparison, at: Point, seed: int, trains: Trains) -> nn.Module:
+def fresh_network(comparison: Comparison, at: Point, seed: int, trains: Trains) -> nn.Module:
     """Build a network with fresh weights.
 
     Args:
-        examples: Names the family and the base network.
+        comparison: Names the family and the base network.
         at: Which network.
         seed: Seed of the initial weights.
         trains: `generated`: BatchNorm folded away, the tensors that the INR does not make are
@@ -29,30 +29,30 @@ def fresh_network(examples: Comparison, at: Point, seed: int, trains: Trains) ->
     Returns:
         The network.
     """
-    network = examples.family.initialised(at, seed, norm=trains == "all")
+    network = comparison.family.initialised(at, seed, norm=trains == "all")
     if trains == "all":
         return network
-    frozen = {name: examples.base[name] for name in examples.family.frozen}
+    frozen = {name: comparison.base[name] for name in comparison.family.frozen}
     network.load_state_dict(frozen, strict=False)
     return network
 
 
-def given_network(examples: Comparison, at: Point, weights: Mapping[str, Tensor]) -> nn.Module:
+def given_network(comparison: Comparison, at: Point, weights: Mapping[str, Tensor]) -> nn.Module:
     """Build a network of given weights.
 
     Args:
-        examples: Names the family.
+        comparison: Names the family.
         at: Which network.
         weights: All parameters by name.
 
     Returns:
         The network, with BatchNorm folded away.
     """
-    return load_parameters(examples.family.initialised(at, seed=0, norm=False), weights)
+    return load_parameters(comparison.family.initialised(at, seed=0, norm=False), weights)
 
 
 def train_network(
-    examples: Comparison,
+    comparison: Comparison,
     network: nn.Module,
     recipe: Recipe,
     trains: Trains,
@@ -64,7 +64,7 @@ def train_network(
     """Train one network.
 
     Args:
-        examples: Comparison and losses.
+        comparison: Examples and losses.
         network: Starting point; trained in place.
         recipe: Epochs or steps, batch size, optimiser and schedule.
         trains: `generated`: all tensors that the INR does not make stay as they are.
@@ -75,13 +75,13 @@ def train_network(
     Returns:
         All parameters by name, with BatchNorm folded.
     """
-    bank = examples.bank(trains)
+    bank = comparison.bank(trains)
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(trains == "all" or name in examples.family.generated)
+        parameter.requires_grad_(trains == "all" or name in comparison.family.generated)
 
     def loss(batch: Batch) -> Tensor:
-        return examples.loss(
-            examples.outputs(network, {}, bank, batch.inputs), batch, bank, teaching
+        return comparison.loss(
+            comparison.outputs(network, {}, bank, batch.inputs), batch, bank, teaching
         )
 
     network.train()

@@ -21,12 +21,12 @@ from neumeta.training.fit import descend
 
 
 def sampled(
-    examples: Comparison, knots: Mapping[str, Tensor], at: Point, origin: Origin
+    comparison: Comparison, knots: Mapping[str, Tensor], at: Point, origin: Origin
 ) -> dict[str, Tensor]:
     """Read one network.
 
     Args:
-        examples: Names the family.
+        comparison: Names the family.
         knots: All parameters by name at the base point.
         at: Which network.
         origin: Where the channels lie; see `neumeta.models.resampling.resample`.
@@ -34,16 +34,16 @@ def sampled(
     Returns:
         All parameters by name.
     """
-    return {**knots, **examples.family.resample(knots, at, origin)}
+    return {**knots, **comparison.family.resample(knots, at, origin)}
 
 
 def train_integral(
-    examples: Comparison, params: IntegralParams, origin: Origin, *, seed: int, label: str
+    comparison: Comparison, params: IntegralParams, origin: Origin, *, seed: int, label: str
 ) -> dict[str, Tensor]:
     """Train the knots.
 
     Args:
-        examples: Comparison, losses, and the networks to train.
+        comparison: Examples, losses, and the networks to train.
         params: The section `integral`.
         origin: See `sampled`.
         seed: Of the order of the examples, of their views, and of the networks.
@@ -53,18 +53,18 @@ def train_integral(
         All parameters by name at the base point, for `sampled`.
     """
     trained = {
-        name: nn.Parameter(examples.base[name].clone()) for name in examples.family.generated
+        name: nn.Parameter(comparison.base[name].clone()) for name in comparison.family.generated
     }
-    knots = {**examples.base, **trained}
-    bank = examples.bank("generated")
+    knots = {**comparison.base, **trained}
+    bank = comparison.bank("generated")
     generator = torch.Generator().manual_seed(seed)
 
     def loss(batch: Batch) -> Tensor:
-        place = int(torch.randint(len(examples.points), (), generator=generator))
-        at = examples.points[place]
-        weights = sampled(examples, knots, at, origin)
-        outputs = examples.outputs(examples.skeletons.at(at), weights, bank, batch.inputs)
-        return examples.loss(outputs, batch, bank, params.losses)
+        place = int(torch.randint(len(comparison.points), (), generator=generator))
+        at = comparison.points[place]
+        weights = sampled(comparison, knots, at, origin)
+        outputs = comparison.outputs(comparison.skeletons.at(at), weights, bank, batch.inputs)
+        return comparison.loss(outputs, batch, bank, params.losses)
 
     descend(list(trained.values()), bank, params.recipe, loss, generator=generator, label=label)
     return {name: value.detach() for name, value in knots.items()}

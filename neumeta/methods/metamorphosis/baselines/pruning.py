@@ -24,7 +24,7 @@ EXAMPLES_AT_ONCE = 16  # of the per-example gradients; bounds the memory
 
 
 def channel_scores(
-    examples: Comparison, criterion: Criterion, scoring: ScoringParams | None, seed: int = 0
+    comparison: Comparison, criterion: Criterion, scoring: ScoringParams | None, seed: int = 0
 ) -> Scores:
     """Score the channels of every clique group of the base network.
 
@@ -33,7 +33,7 @@ def channel_scores(
     the gradients of single examples (LeCun et al. 1989, "Optimal brain damage").
 
     Args:
-        examples: Base network and training examples.
+        comparison: Base network and training examples.
         criterion: Which score.
         scoring: Examples of the gradients; only for taylor and hessian.
         seed: Of criterion random.
@@ -43,10 +43,10 @@ def channel_scores(
     """
     if criterion == "random":
         generator = torch.Generator().manual_seed(seed)
-        return {g.name: torch.rand(len(g), generator=generator) for g in examples.groups}
-    values = _importance(examples, criterion, scoring)
+        return {g.name: torch.rand(len(g), generator=generator) for g in comparison.groups}
+    values = _importance(comparison, criterion, scoring)
     scores = {}
-    for group in examples.groups:
+    for group in comparison.groups:
         total = torch.zeros(len(group))
         for name, axis in group.axes:
             slices = values[name].movedim(axis, 0)
@@ -56,31 +56,31 @@ def channel_scores(
 
 
 def _importance(
-    examples: Comparison, criterion: Criterion, scoring: ScoringParams | None
+    comparison: Comparison, criterion: Criterion, scoring: ScoringParams | None
 ) -> dict[str, Tensor]:
     """Importance of every entry of the generated tensors."""
-    weights = {name: examples.base[name] for name in examples.family.generated}
+    weights = {name: comparison.base[name] for name in comparison.family.generated}
     if criterion == "l1":
         return {name: weight.abs() for name, weight in weights.items()}
     if criterion == "l2":
         return {name: weight.square() for name, weight in weights.items()}
     assert scoring is not None
-    found = _gradients(examples, criterion, scoring)
+    found = _gradients(comparison, criterion, scoring)
     if criterion == "taylor":
         return {name: (weight * found[name]).abs() for name, weight in weights.items()}
     return {name: weight.square() * found[name] for name, weight in weights.items()}
 
 
-def _gradients(examples: Comparison, criterion: Criterion, scoring: ScoringParams) -> Scores:
+def _gradients(comparison: Comparison, criterion: Criterion, scoring: ScoringParams) -> Scores:
     """Mean gradient, or mean square of those of single examples, summed over batches."""
     measure = _mean_gradient if criterion == "taylor" else _mean_square_gradient
-    bank = examples.bank("generated")
-    network = examples.skeletons.at(examples.family.base)
-    generated = {name: examples.base[name] for name in examples.family.generated}
+    bank = comparison.bank("generated")
+    network = comparison.skeletons.at(comparison.family.base)
+    generated = {name: comparison.base[name] for name in comparison.family.generated}
 
     def loss(weights: Scores, inputs: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
-        outputs = apply_part(network, {**examples.base, **weights}, inputs, bank.part)
-        return examples.task.loss(outputs, Batch(inputs, targets, rows))
+        outputs = apply_part(network, {**comparison.base, **weights}, inputs, bank.part)
+        return comparison.task.loss(outputs, Batch(inputs, targets, rows))
 
     generator = torch.Generator().manual_seed(scoring.seed)
     found: Scores = {}

@@ -36,21 +36,21 @@ Rows = tuple[ResultRow, ...]
 class Baselines:
     """What the INR is compared with."""
 
-    def __init__(self, examples: Comparison, params: BaselineParams) -> None:
+    def __init__(self, comparison: Comparison, params: BaselineParams) -> None:
         """Prepare the comparison.
 
         Args:
-            examples: Family, base network and data.
+            comparison: Family, base network and data.
             params: The section `baselines`.
 
         Raises:
             UserError: If a width is outside the family, or above the base width where that
                 cannot be.
         """
-        self.examples = examples
+        self.comparison = comparison
         self.params = params
         self._check_widths()
-        self.evaluator = Evaluator(examples.family, examples.dataset, seen=examples.points)
+        self.evaluator = Evaluator(comparison.family, comparison.dataset, seen=comparison.points)
         self._scores: dict[tuple[Criterion, int | None], Scores] = {}
 
     def measure(self, store: JobStore[Rows], shard: Shard | None = None) -> list[ResultRow]:
@@ -87,11 +87,11 @@ class Baselines:
 
     def _check_widths(self) -> None:
         """Refuse wrong widths before any work is done."""
-        params, family = self.params, self.examples.family
+        params, family = self.params, self.comparison.family
         base_width = family.base["width"]
         above = list(params.above(base_width))
         if params.slimmable or params.integral:
-            above += [at["width"] for at in self.examples.points if at["width"] > base_width]
+            above += [at["width"] for at in self.comparison.points if at["width"] > base_width]
         for widths in params.all_widths().values():
             for width in widths:
                 at_width(family, width)
@@ -102,16 +102,16 @@ class Baselines:
             )
 
     def _untrained(self) -> list[Job[Rows]]:
-        at = self.examples.family.base
-        base = _job("base", None, lambda: [self.evaluator.row("base", at, self.examples.base)])
+        at = self.comparison.family.base
+        base = _job("base", None, lambda: [self.evaluator.row("base", at, self.comparison.base)])
         return [base, *(self._untrained_width(width) for width in self.params.widths.values())]
 
     def _untrained_width(self, width: int) -> Job[Rows]:
         def run() -> list[ResultRow]:
-            examples, params = self.examples, self.params
-            at = at_width(examples.family, width)
-            resampled = sampled(examples, examples.base, at, params.origin)
-            dead = zeroed(resampled, examples.family.generated)
+            comparison, params = self.comparison, self.params
+            at = at_width(comparison.family, width)
+            resampled = sampled(comparison, comparison.base, at, params.origin)
+            dead = zeroed(resampled, comparison.family.generated)
             rows = [
                 self.evaluator.row("interpolated", at, resampled),
                 self.evaluator.row("bypass", at, dead),
@@ -135,12 +135,12 @@ class Baselines:
             label = f"{method} h={width} seed {seed}"
 
             def run() -> list[ResultRow]:
-                at = at_width(self.examples.family, width)
+                at = at_width(self.comparison.family, width)
                 start = self._pruned(criterion, at, seed if criterion == "random" else None)
-                network = given_network(self.examples, at, start)
+                network = given_network(self.comparison, at, start)
                 trains = settings.trains
                 weights = train_network(
-                    self.examples, network, recipe, trains, seed=seed, label=label
+                    self.comparison, network, recipe, trains, seed=seed, label=label
                 )
                 return [self.evaluator.row(method, at, weights, seed)]
 
@@ -158,10 +158,10 @@ class Baselines:
             label = f"{method} h={width} seed {seed}"
 
             def run() -> list[ResultRow]:
-                at = at_width(self.examples.family, width)
+                at = at_width(self.comparison.family, width)
                 weights = train_network(
-                    self.examples,
-                    fresh_network(self.examples, at, seed, settings.trains),
+                    self.comparison,
+                    fresh_network(self.comparison, at, seed, settings.trains),
                     settings.recipe,
                     settings.trains,
                     seed=seed,
@@ -180,9 +180,9 @@ class Baselines:
         label = f"slimmable seed {seed}"
 
         def run() -> list[ResultRow]:
-            shared = train_slimmable(self.examples, settings, seed=seed, label=label)
+            shared = train_slimmable(self.comparison, settings, seed=seed, label=label)
             return self._all_widths(
-                "slimmable", seed, lambda at: slim(self.examples, shared, at, settings.rescale)
+                "slimmable", seed, lambda at: slim(self.comparison, shared, at, settings.rescale)
             )
 
         return _job(label, [_settings(settings), self.params.widths.values()], run)
@@ -193,9 +193,9 @@ class Baselines:
         label = f"integral seed {seed}"
 
         def run() -> list[ResultRow]:
-            knots = train_integral(self.examples, settings, origin, seed=seed, label=label)
+            knots = train_integral(self.comparison, settings, origin, seed=seed, label=label)
             return self._all_widths(
-                "integral", seed, lambda at: sampled(self.examples, knots, at, origin)
+                "integral", seed, lambda at: sampled(self.comparison, knots, at, origin)
             )
 
         widths = self.params.widths.values()
@@ -204,18 +204,18 @@ class Baselines:
     def _all_widths(
         self, method: str, seed: int, weights: Callable[[Point], Mapping[str, Tensor]]
     ) -> list[ResultRow]:
-        points = [at_width(self.examples.family, width) for width in self.params.widths.values()]
+        points = [at_width(self.comparison.family, width) for width in self.params.widths.values()]
         return [self.evaluator.row(method, at, weights(at), seed) for at in points]
 
     def _pruned(self, criterion: Criterion, at: Point, seed: int | None) -> dict[str, Tensor]:
         """The base network, cut; the scores of its channels are computed once."""
-        examples, settings = self.examples, self.params.pruned
+        comparison, settings = self.comparison, self.params.pruned
         assert settings is not None
         if (criterion, seed) not in self._scores:
-            found = channel_scores(examples, criterion, settings.scoring, seed or 0)
+            found = channel_scores(comparison, criterion, settings.scoring, seed or 0)
             self._scores[criterion, seed] = found
         scores = self._scores[criterion, seed]
-        return keep_top(examples.base, examples.groups, scores, examples.skeletons.shapes(at))
+        return keep_top(comparison.base, comparison.groups, scores, comparison.skeletons.shapes(at))
 
 
 def _job(name: str, settings: Any, run: Callable[[], list[ResultRow]]) -> Job[Rows]:

@@ -23,27 +23,27 @@ from neumeta.tasks.batch import Batch
 from neumeta.training.fit import descend
 
 
-def ranked_base(examples: Comparison) -> dict[str, Tensor]:
+def ranked_base(comparison: Comparison) -> dict[str, Tensor]:
     """Order the channels of the base network by importance; its function stays the same.
 
     Args:
-        examples: Names the base network.
+        comparison: Names the base network.
 
     Returns:
         All parameters by name, the channel with the largest L1 norm first in each group.
     """
-    scores = channel_scores(examples, "l1", None)
+    scores = channel_scores(comparison, "l1", None)
     ranks = {name: score.argsort(descending=True, stable=True) for name, score in scores.items()}
-    return take_channels(examples.base, examples.groups, ranks)
+    return take_channels(comparison.base, comparison.groups, ranks)
 
 
 def slim(
-    examples: Comparison, shared: Mapping[str, Tensor], at: Point, rescale: bool
+    comparison: Comparison, shared: Mapping[str, Tensor], at: Point, rescale: bool
 ) -> dict[str, Tensor]:
     """Take one network out of the shared weights.
 
     Args:
-        examples: Names the family.
+        comparison: Names the family.
         shared: All parameters by name at the base point.
         at: Which network; none larger than the base.
         rescale: Multiply weights by the ratio of the fan-ins, base to h.
@@ -51,21 +51,21 @@ def slim(
     Returns:
         All parameters by name.
     """
-    taken = leading_channels(shared, examples.family, examples.skeletons.shapes(at))
+    taken = leading_channels(shared, comparison.family, comparison.skeletons.shapes(at))
     if rescale:
         for name, value in taken.items():
-            if 1 in examples.family.morphing_axes[name]:
+            if 1 in comparison.family.morphing_axes[name]:
                 taken[name] = value * (shared[name].shape[1] / value.shape[1])
     return {**shared, **taken}
 
 
 def train_slimmable(
-    examples: Comparison, params: SlimmableParams, *, seed: int, label: str
+    comparison: Comparison, params: SlimmableParams, *, seed: int, label: str
 ) -> dict[str, Tensor]:
     """Train the shared weights.
 
     Args:
-        examples: Comparison, losses, and the networks to train.
+        comparison: Examples, losses, and the networks to train.
         params: The section `slimmable`.
         seed: Of the order of the examples, of their views, and of the random networks.
         label: Shown in progress lines.
@@ -73,24 +73,24 @@ def train_slimmable(
     Returns:
         All parameters by name at the base point, for `slim`.
     """
-    start = ranked_base(examples)
-    trained = {name: nn.Parameter(start[name].clone()) for name in examples.family.generated}
+    start = ranked_base(comparison)
+    trained = {name: nn.Parameter(start[name].clone()) for name in comparison.family.generated}
     shared = {**start, **trained}
-    bank = examples.bank("generated")
+    bank = comparison.bank("generated")
     generator = torch.Generator().manual_seed(seed)
-    points = examples.points  # ascending
+    points = comparison.points  # ascending
 
     def outputs(at: Point, batch: Batch) -> Tensor:
-        weights = slim(examples, shared, at, params.rescale)
-        return examples.outputs(examples.skeletons.at(at), weights, bank, batch.inputs)
+        weights = slim(comparison, shared, at, params.rescale)
+        return comparison.outputs(comparison.skeletons.at(at), weights, bank, batch.inputs)
 
     def loss(batch: Batch) -> Tensor:
         drawn = torch.randint(len(points), (params.random_widths,), generator=generator).tolist()
         largest = outputs(points[-1], batch)
-        terms = [examples.loss(largest, batch, bank)]
+        terms = [comparison.loss(largest, batch, bank)]
         for at in (points[0], *(points[index] for index in drawn)):
             student = outputs(at, batch)
-            terms.append(examples.task.distance(student, largest.detach(), params.temperature))
+            terms.append(comparison.task.distance(student, largest.detach(), params.temperature))
         return torch.stack(terms).sum()
 
     descend(list(trained.values()), bank, params.recipe, loss, generator=generator, label=label)
