@@ -1,4 +1,4 @@
-"""How a network is called, on a copy of it: with other weights, and nothing left from run to run."""
+"""How a network is called, on a copy of it: with other weights, and nothing left from a run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -81,7 +81,7 @@ class Call:
         """
         try:
             copy = copied_network(network, shared=lambda tensor: False)
-            kept = copied((tuple(args), dict(kwargs)), lambda tensor: tensor.detach().clone())
+            places, names = copied((tuple(args), dict(kwargs)), lambda t: t.detach().clone())
         except Exception as error:  # whatever an object says that cannot be copied
             raise UserError(f"the network and its example cannot be copied: {error}") from error
         for parameter in copy.parameters():
@@ -98,8 +98,9 @@ class Call:
             copy,
             tensors,
             function,
-            *kept,
-            tuple(tensors_in(kept)),
+            places,
+            names,
+            tuple(tensors_in((places, names))),
             storages,
             frozenset(tensors.own),
         )

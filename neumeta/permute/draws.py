@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _FREE = frozenset(
-    ("rand", "rand_like", "randn", "randn_like", "uniform", "normal", "normal_functional")
-    + ("exponential", "cauchy", "log_normal", "bernoulli", "geometric")
+    (
+        *("rand", "rand_like", "randn", "randn_like", "uniform", "normal", "normal_functional"),
+        *("exponential", "cauchy", "log_normal", "bernoulli", "geometric"),
+    )
 )
 _AROUND = {
     "bernoulli": ("default", "Tensor"),

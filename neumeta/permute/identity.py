@@ -125,6 +125,9 @@ def _by_storage(
     found: Mapping[str, Tensor], kept: frozenset[str]
 ) -> tuple[dict[str, Tensor], dict[str, tuple[str, tuple[int, ...]]], dict[str, str]]:
     own, fixed = dict(found), dict[str, str]()
+    for name, value in found.items():
+        if any(s == 0 and n > 1 for s, n in zip(value.stride(), value.shape, strict=True)):
+            fixed[name] = "has places that share their memory"
     turned: dict[str, tuple[str, tuple[int, ...]]] = {}
     together: dict[int, list[str]] = defaultdict(list)
     for name, value in found.items():
@@ -170,14 +173,14 @@ def _overlap(first: Tensor, second: Tensor) -> bool:
         return True
     start = min(first.storage_offset(), second.storage_offset())
     places = [
-        _places(tensor.shape, tensor.stride(), tensor.storage_offset() - start)
+        _places(tensor.shape, tensor.stride(), int(tensor.storage_offset() - start))
         for tensor in (first, second)
     ]
     return bool(torch.isin(*places).any())
 
 
 def _bytes(tensor: Tensor) -> tuple[int, int]:
-    start = tensor.storage_offset() * tensor.element_size()
+    start = int(tensor.storage_offset()) * tensor.element_size()
     last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     return start, start + (last + 1) * tensor.element_size()
 

@@ -83,7 +83,7 @@ def copied_network(network: nn.Module, shared: Callable[[Tensor], bool]) -> nn.M
             storages[place] = tensor.untyped_storage().clone()
         layout = (tensor.storage_offset(), tensor.shape, tensor.stride())
         made = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-        made.set_(storages[place], *layout)  # type: ignore[call-overload]
+        made.set_(storages[place], *layout)
         if isinstance(tensor, nn.Parameter):
             return nn.Parameter(made, requires_grad=tensor.requires_grad)
         return made.requires_grad_(tensor.is_leaf and tensor.requires_grad)

@@ -7,8 +7,8 @@ what the network does where the answers are as on the example, and the places ar
 
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.functional_tensor import dispatch_functionalize
 from torch.func import functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -94,17 +95,19 @@ def record(call: Call) -> tuple[Recording, Call, list[Tensor]]:
         raise UserError(
             "the network returns no tensor on this example: nothing tells what it computes"
         )
-    try:
-        return _recorded(call, real=False), call, outputs
-    except Exception as error:  # most often: numbers are asked for where there are none
-        place = _place_in(error.__traceback__)
-        try:
-            return _recorded(call, real=True), call, outputs
-        except Exception as second:
-            raise _unrecordable(second, place or _place_in(second.__traceback__)) from error
+    errors: list[Exception] = []
+    for real in (False, True):
+        for functional in (functionalize, dispatch_functionalize):
+            try:
+                return _recorded(call, functional, real=real), call, outputs
+            except Exception as error:  # most often: numbers are asked for where there are none
+                errors.append(error)
+    places = [place for error in errors if (place := _place_in(error.__traceback__))]
+    raise _unrecordable(errors[2], places[0] if places else None) from errors[0]
 
 
-def _recorded(call: Call, *, real: bool) -> Recording:
+def _recorded(call: Call, functional: Callable[..., Any], *, real: bool) -> Recording:
+    """Record in one of torch's two ways to undo writing in place; either has its own limits."""
     fakes = FakeTensorMode(allow_non_fake_inputs=True)
 
     def own(value: Tensor) -> Tensor:
@@ -122,26 +125,31 @@ def _recorded(call: Call, *, real: bool) -> Recording:
         return [*outputs, *watch.asked]
 
     devices = [value.device for value in call.tensors.own.values()]
-    with same_draws(devices), torch.no_grad(), _single_steps():
-        with nullcontext() if real else fakes, enable_python_dispatcher():
-            graph = make_fx(
-                functionalize(run),
-                decomposition_table=decompositions(),
-                tracing_mode="real",
-                _error_on_data_dependent_ops=not real,
-            )(state, *inputs)
+    with ExitStack() as modes:
+        modes.enter_context(same_draws(devices))
+        modes.enter_context(torch.no_grad())
+        modes.enter_context(_single_steps())
+        modes.enter_context(nullcontext() if real else fakes)
+        modes.enter_context(enable_python_dispatcher())
+        graph = make_fx(
+            functional(run),
+            decomposition_table=decompositions(),
+            tracing_mode="real",
+            _error_on_data_dependent_ops=not real,
+        )(state, *inputs)
     return _described(graph, count, watch.places, call.storages)
 
 
 @contextmanager
 def _single_steps() -> Iterator[None]:
     """Without the kernels of oneDNN, which run a whole recurrent layer as one operation."""
-    before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False
+    kernels: Any = torch.backends.mkldnn
+    before = kernels.enabled
+    kernels.enabled = False
     try:
         yield
     finally:
-        torch.backends.mkldnn.enabled = before
+        kernels.enabled = before
 
 
 def _described(
@@ -167,8 +175,9 @@ def _described(
 
 
 class _Watch(TorchFunctionMode):
-    """Notes tensors that Python code asks for a number, and where; does in other steps what torch
-    does by writing to parts of a tensor.
+    """Notes tensors that Python code asks for a number, and where.
+
+    Does in other steps what cannot be recorded as torch does it.
     """
 
     def __init__(self) -> None:
@@ -188,7 +197,13 @@ class _Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is pad and kwargs.get("mode") == "circular":
             return pad_circular(args[0], args[1] if len(args) > 1 else kwargs["pad"])
+        if func is Tensor.tolist:  # one by one, as these numbers can be read while recording
+            return _listed(args[0])
         return func(*args, **kwargs)
+
+
+def _listed(tensor: Tensor) -> Any:
+    return [_listed(part) for part in tensor.unbind()] if tensor.ndim else tensor.item()
 
 
 def _is_users(file: str) -> bool:

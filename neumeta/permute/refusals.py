@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from neumeta.core.errors import UserError
 
@@ -22,7 +22,7 @@ def check_traceable(network: nn.Module) -> None:
         raise UserError(reason)
 
 
-def _refusal(network: nn.Module) -> str | None:
+def _refusal(network: object) -> str | None:
     if not isinstance(network, nn.Module):
         return f"a network must be a torch.nn.Module; this is a {type(network).__name__}"
     for inner in ("_orig_mod", "module"):
@@ -42,7 +42,7 @@ def _refusal(network: nn.Module) -> str | None:
                 f"{what} is quantised ({type(module).__name__}); permute it before, then quantise"
             )
     for name, value in (*network.named_parameters(), *network.named_buffers()):
-        if isinstance(value, UninitializedTensorMixin):
+        if is_lazy(value):
             return f"{name!r} has no size yet, as its layer is lazy; run the network once before"
         if reason := _unreadable(value):
             return f"{name!r} {reason}"

@@ -14,10 +14,11 @@ from neumeta.permute.tracker import Tracker, bare, named, rule, short_name, tens
 @rule(
     *(f"{name}.dim" for name in ("mean", "any", "all", "median", "nanmedian", "max", "min")),
     *(f"{name}.dims" for name in ("any", "all")),
-    *(f"{name}.default" for name in ("mean", "sum", "prod", "any", "all", "max", "min")),
+    *(f"{name}.default" for name in ("mean", "prod", "any", "all", "max", "min")),
     *(f"{name}.default" for name in ("amax", "amin", "aminmax", "logsumexp", "argmax", "argmin")),
     *(f"{name}.correction" for name in ("var", "std", "var_mean", "std_mean")),
     *("sum.dim_IntList", "prod.dim_int", "norm.ScalarOpt_dim", "norm.Scalar"),
+    *("_is_all_true.default", "_is_any_true.default", "sum.default"),
     *("linalg_vector_norm.default", "count_nonzero.dim_IntList", "count_nonzero.default"),
 )
 def _reduce(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:

@@ -29,13 +29,25 @@ def untold(recording: Recording, names: list[str]) -> dict[str, str]:
     """
     results = [node for node in recording.results[: recording.outputs] if isinstance(node, Node)]
     told = _upstream([node for node in results if _has_fractions(node)], gradual=True)
-    read = _upstream([n for n in recording.results if isinstance(n, Node)], gradual=False)
+    read = upstream(recording)
     reasons = {}
     placeholders = recording.graph.graph.find_nodes(op="placeholder")
     for name, node in zip(names, placeholders, strict=False):
         if node not in told:
             reasons[name] = UNTOLD if node in read else UNREAD
     return reasons
+
+
+def upstream(recording: Recording) -> set[Node]:
+    """Find all that the results of a network are computed from.
+
+    Args:
+        recording: Of the network.
+
+    Returns:
+        Nodes, the results among them.
+    """
+    return _upstream([n for n in recording.results if isinstance(n, Node)], gradual=False)
 
 
 def _upstream(nodes: list[Node], *, gradual: bool) -> set[Node]:

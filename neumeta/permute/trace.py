@@ -21,14 +21,15 @@ from torch.fx import Node
 from neumeta.models.groups import Member
 from neumeta.permute.call import Call, Forward
 from neumeta.permute.cliques import Cliques, Pinned
+from neumeta.permute.disturb import Weights
 from neumeta.permute.grouping import grouped
 from neumeta.permute.labels import Bundle, Labels
 from neumeta.permute.record import Recording, record
 from neumeta.permute.refusals import check_traceable
 from neumeta.permute.rules import apply_rule
-from neumeta.permute.told import UNTOLD, untold
+from neumeta.permute.told import UNTOLD, untold, upstream
 from neumeta.permute.tracker import Tracker, shape_of
-from neumeta.permute.trial import Trial, Weights
+from neumeta.permute.trial import Trial
 from neumeta.permute.verify import split_by_truth
 
 _NOT_FREE = "its order is not free"
@@ -115,7 +116,7 @@ def _refused(level: str, member: Member, reason: str) -> Pinned:
 def _follow(
     recording: Recording, call: Call, fixed: Mapping[str, str], tracker: Tracker
 ) -> Cliques:
-    graph, shapes = recording.graph, call.tensors.movable()
+    graph, shapes, used = recording.graph, call.tensors.movable(), upstream(recording)
     starts: dict[tuple[str, int], int] = {}
     values: dict[Node, Any] = {}
     names = iter(call.tensors.own)
@@ -130,13 +131,15 @@ def _follow(
                     if size > 1:
                         bundles.append(Bundle((axis,), units))
             labels = Labels(shape, tuple(bundles))
-            if name in fixed:
+            if name is not None and name in fixed:
                 labels = tracker.without(labels, range(len(shape)), fixed[name])
             values[node] = labels
         elif node.op == "get_attr":
-            values[node] = Labels(tuple(getattr(graph, str(node.target)).shape))
-        elif node.op == "call_function" and "val" not in node.meta:  # a number of Python
-            values[node] = None
+            constant = getattr(graph, str(node.target))
+            is_tensor = isinstance(constant, torch.Tensor)
+            values[node] = Labels(tuple(constant.shape)) if is_tensor else None
+        elif node.op == "call_function" and (node not in used or "val" not in node.meta):
+            values[node] = None  # no tensor, or one that nothing is made of
         elif node.op == "call_function":
             tracker.node = number
             args = torch.fx.map_arg(node.args, values.__getitem__)
@@ -146,9 +149,9 @@ def _follow(
                 if isinstance(labels, Labels):
                     tracker.ledger.seen(labels, number)
     for place, node in enumerate(recording.results):
-        labels = values.get(node) if isinstance(node, Node) else None
-        if isinstance(labels, Labels):
+        found = values.get(node) if isinstance(node, Node) else None
+        if isinstance(found, Labels):
             is_output = place < recording.outputs
             reason = "is an output of the network" if is_output else "decides what is computed"
-            tracker.without(labels, range(len(labels.shape)), reason)
+            tracker.without(found, range(len(found.shape)), reason)
     return grouped(tracker, shapes, starts)

@@ -8,7 +8,7 @@ so every output is judged by its own scale, however large others beside it are.
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,11 +18,10 @@ from torch.utils._pytree import tree_leaves
 from neumeta.core.errors import UserError
 from neumeta.models.groups import Group, Member
 from neumeta.permute.call import Call
+from neumeta.permute.disturb import Weights, has_fractions, in_double, nudged, weights_for
 from neumeta.permute.draws import EvenDraws
 
 State = Mapping[str, Tensor]
-Weights = Literal["disturbed", "other", "own"]
-_MOVES = 4099  # a prime number, so that no axis repeats it
 _NUDGE = 0.1  # relative; of weights whose part in the outputs is looked for
 
 
@@ -69,35 +68,17 @@ class Trial:
         Raises:
             UserError: If it cannot be run in any of these ways, or its outputs are no numbers.
         """
-        reason = "outputs of the network on this example are not all numbers"
         kinds: tuple[Weights, ...] = ("disturbed", "own") if weights == "disturbed" else (weights,)
+        reason = ""
         for kind in kinds:
-            for double in (True, False):
-                generator = torch.Generator().manual_seed(0)
-                state = _weights(call, generator, kind, double=double)
-                inputs = tuple(_double(v) if double else v for v in call.inputs)
-                seen = _Precisions()
+            for precise in (True, False):
                 try:
-                    with torch.no_grad(), seen:
-                        outputs = _run(call, state, inputs, even)
+                    return _trial(call, plain, even, kind, precise=precise)
+                except UserError as error:
+                    reason = str(error)
                 except Exception as error:  # whatever the network says of these numbers
-                    reason = " ".join(str(error).split())[:300] or type(error).__name__
-                    reason = f"the network cannot be tried with other weights: {reason}"
-                    continue
-                if any(bool(value.isnan().any()) for value in outputs):
-                    reason = "outputs of the network on this example are not all finite numbers"
-                    continue
-                rounding = seen.coarsest()
-                nudged = {
-                    name: _nudged(value, rounding, generator) for name, value in state.items()
-                }
-                with torch.no_grad():
-                    other = _run(call, nudged, inputs, even)
-                allowed = [
-                    _allowed(*places, rounding)
-                    for places in zip(outputs, plain, other, strict=True)
-                ]
-                return cls(call, even, state, inputs, tuple(outputs), tuple(allowed))
+                    text = " ".join(str(error).split())[:300] or type(error).__name__
+                    reason = f"the network cannot be tried with other weights: {text}"
         raise UserError(reason)
 
     def differs(self, state: State) -> bool:
@@ -147,7 +128,7 @@ class Trial:
         weights = {
             name: self.state[name].detach().requires_grad_()
             for name, _ in self.call.network.named_parameters(remove_duplicate=False)
-            if name in self.state and _has_fractions(self.state[name])
+            if name in self.state and has_fractions(self.state[name])
         }
         try:
             with torch.enable_grad():
@@ -164,12 +145,12 @@ class Trial:
     def _follows(self, member: Member) -> bool:
         """Whether an output with fractions moves when the places of one axis do."""
         value = self.state[member.tensor]
-        if not _has_fractions(value):
+        if not has_fractions(value):
             return False
         index = torch.tensor(member.places).flatten().to(value.device)
         generator = torch.Generator().manual_seed(2)
         part = value.index_select(member.axis, index)
-        moved = _nudged(part, _NUDGE, generator)
+        moved = nudged(part, _NUDGE, generator)
         other = {**self.state, member.tensor: value.index_copy(member.axis, index, moved)}
         with torch.no_grad():
             after = _run(self.call, other, self.inputs, self.even)
@@ -178,6 +159,28 @@ class Trial:
         return bool(gradual) and any(
             _moved(a, b, allowed) for a, b, allowed in pairs if allowed is not None
         )
+
+
+def _trial(
+    call: Call, plain: Sequence[Tensor], even: bool, weights: Weights, *, precise: bool
+) -> Trial:
+    generator = torch.Generator().manual_seed(0)
+    state = weights_for(call, generator, weights, double=precise)
+    inputs = tuple(in_double(value) if precise else value for value in call.inputs)
+    seen = _Precisions()
+    with torch.no_grad():
+        with seen:
+            outputs = _run(call, state, inputs, even)
+        if any(bool(value.isnan().any()) for value in outputs):
+            raise UserError("outputs of the network on this example are not all finite numbers")
+        rounding = seen.coarsest()
+        near = {name: nudged(value, rounding, generator) for name, value in state.items()}
+        again = _run(call, near, inputs, even)
+    if not len(outputs) == len(plain) == len(again):
+        raise UserError("the network returns another number of outputs with other weights")
+    places = zip(outputs, plain, again, strict=True)
+    allowed = tuple(_allowed(*place, rounding) for place in places)
+    return Trial(call, even, state, inputs, tuple(outputs), allowed)
 
 
 class _Precisions(TorchDispatchMode):
@@ -194,7 +197,7 @@ class _Precisions(TorchDispatchMode):
         self._seen |= {
             value.dtype
             for value in tree_leaves(result)
-            if isinstance(value, Tensor) and _has_fractions(value)
+            if isinstance(value, Tensor) and has_fractions(value)
         }
         return result
 
@@ -225,71 +228,15 @@ def _run(call: Call, state: State, inputs: Sequence[Tensor], even: bool) -> list
         return call.outputs(state, inputs)
 
 
-def _weights(
-    call: Call, generator: torch.Generator, kind: Weights, *, double: bool
-) -> dict[str, Tensor]:
-    parameters = {name for name, _ in call.network.named_parameters(remove_duplicate=False)}
-    state: dict[str, Tensor] = {}
-    for name, own in call.tensors.own.items():
-        value = _double(own)
-        if kind != "own" and _has_fractions(own):
-            if name not in parameters:  # variances must stay positive
-                value = value if kind == "disturbed" or value.is_complex() else value.clamp(-1, 1)
-                value = value * _between(value, generator)
-            elif kind == "disturbed":
-                noise = _noise(value, generator)
-                value = value * (1 + 0.3 * noise) + 0.03 * noise
-            elif value.ndim < 2:
-                value = _between(value, generator).to(value.dtype)
-            else:
-                value = _noise(value, generator).to(value.dtype) * (2 / value[0].numel()) ** 0.5
-        state[name] = value if double else value.to(own.dtype)
-    return state
-
-
-def _between(value: Tensor, generator: torch.Generator) -> Tensor:
-    """Numbers between a half and three halves."""
-    factor = torch.rand(value.shape, generator=generator, dtype=torch.double)
-    return (0.5 + factor).to(value.device)
-
-
-def _noise(value: Tensor, generator: torch.Generator) -> Tensor:
-    noise = torch.randn(value.shape, generator=generator, dtype=torch.double)
-    return noise.to(value.device)
-
-
-def _nudged(value: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Move every number by a share of it, up or down; a short list of moves serves over again."""
-    if not _has_fractions(value):
-        return value
-    moves = torch.randn(_MOVES, generator=generator, dtype=torch.double)
-    moves = moves.repeat(value.numel() // _MOVES + 1)[: value.numel()].reshape(value.shape)
-    return value * (1 + share * moves).to(value.device, _real(value.dtype))
-
-
-def _real(dtype: torch.dtype) -> torch.dtype:
-    return dtype.to_real() if dtype.is_complex else dtype
-
-
-def _double(value: Tensor) -> Tensor:
-    if value.is_complex():
-        return value.to(torch.complex128)
-    return value.double() if value.is_floating_point() else value
-
-
-def _has_fractions(value: Tensor) -> bool:
-    return value.is_floating_point() or value.is_complex()
-
-
-def _allowed(value: Tensor, plain: Tensor, nudged: Tensor, rounding: float) -> Tensor | None:
+def _allowed(value: Tensor, plain: Tensor, other: Tensor, rounding: float) -> Tensor | None:
     """A small share of how far each place moves when disturbed, but never less than rounding."""
-    if not _has_fractions(value):
+    if not has_fractions(value):
         return None
-    value, plain, nudged = (_double(part.detach()) for part in (value, plain, nudged))
+    value, plain, other = (in_double(part.detach()) for part in (value, plain, other))
     if not value.numel():
         return torch.zeros(value.shape)
     moves = (value - plain).abs() if value.shape == plain.shape else value.abs()
-    noise = (value - nudged).abs() if value.shape == nudged.shape else torch.zeros(())
+    noise = (value - other).abs() if value.shape == other.shape else torch.zeros(())
     size = value.abs().nan_to_num(0.0, 0.0, 0.0)
     moves, noise = (part.nan_to_num(0.0, 0.0, 0.0) for part in (moves, noise))
     floor = rounding**-0.25 * max(float(noise.max()), rounding * float(size.max()))
@@ -301,6 +248,6 @@ def _moved(before: Tensor, after: Tensor, allowed: Tensor | None) -> bool:
         return True
     if allowed is None:
         return not torch.equal(before, after)
-    before, after = _double(before), _double(after)
+    before, after = in_double(before), in_double(after)
     same = (before == after) | ((before - after).abs() <= allowed)
     return not bool(same.all())

@@ -11,7 +11,8 @@ import torch
 from neumeta.core.errors import UserError
 from neumeta.models.groups import Group
 from neumeta.permute.arrangement import Arrangement
-from neumeta.permute.trial import Trial, Weights
+from neumeta.permute.disturb import Weights
+from neumeta.permute.trial import Trial
 
 
 @dataclass(frozen=True)
