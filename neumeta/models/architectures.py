@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 import torch
@@ -73,11 +74,19 @@ def build_for(
     expected = network.state_dict()
     # Files older than this counter of BatchNorm lack it; it has no part in the function.
     counters = {n: v for n, v in expected.items() if n.endswith("num_batches_tracked")}
-    whole = {**counters, **weights}
-    require_tensors(where, whole, expected)
-    network.load_state_dict(whole)
+    require_tensors(where, {**counters, **weights}, expected)
+    network.load_state_dict(_as_state({**counters, **weights}, expected))
     network.eval()
     return (fold_batch_norms(network) if fold else network), example
+
+
+def _as_state(
+    weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> OrderedDict[str, Tensor]:
+    """Weights with the versions of modules that fit their sizes, which some modules ask for."""
+    state = OrderedDict(weights)
+    state._metadata = expected._metadata  # type: ignore[attr-defined]
+    return state
 
 
 def _lenet(size: Sizes) -> tuple[nn.Module, tuple[int, ...]]:
@@ -99,8 +108,16 @@ def _cifar_resnet(depth: int, size: Sizes, norm: bool) -> tuple[nn.Module, tuple
 
 
 def _torchvision(name: str, size: Sizes) -> tuple[nn.Module, tuple[int, ...]]:
-    with torch.device("meta"):
-        parameters = models.get_model(name, weights=None).named_parameters()
-        last = [key for key, value in parameters if value.ndim >= 2][-1]
+    last = [key for key, value in _default(name).named_parameters() if value.ndim >= 2][-1]
     side = 299 if name == "inception_v3" else 224
     return models.get_model(name, weights=None, num_classes=size(last, 0)), (3, side, side)
+
+
+def _default(name: str) -> nn.Module:
+    """A network of torchvision by default, for its names; without numbers where it allows that."""
+    try:
+        with torch.device("meta"):
+            return models.get_model(name, weights=None)
+    except NotImplementedError:  # such as RegNet, which reads numbers while it is built
+        with torch.random.fork_rng(devices=[]):
+            return models.get_model(name, weights=None)

@@ -156,8 +156,7 @@ class Call:
             A call that knows it, and all tensors and numbers of what the network returns.
         """
         own = {name: value.clone() for name, value in self.tensors.own.items()}
-        before = {name: value._version for name, value in own.items()}
         with torch.no_grad():
             outputs = replace(self, written=frozenset()).outputs(own, self.inputs)
-        written = {name for name, value in own.items() if value._version != before[name]}
+        written = {n for n, value in own.items() if not torch.equal(value, self.tensors.own[n])}
         return replace(self, written=frozenset(written)), outputs

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from neumeta.permute.isolate import isolate_functions
+
 _CLOSED = (type, ModuleType, FunctionType, MethodType, str, bytes, torch.dtype, torch.device)
 _SHARED = (ModuleType, type(threading.Lock()), type(threading.RLock()))  # nothing to be copied
 
@@ -88,7 +90,9 @@ def copied_network(network: nn.Module, shared: Callable[[Tensor], bool]) -> nn.M
             return nn.Parameter(made, requires_grad=tensor.requires_grad)
         return made.requires_grad_(tensor.is_leaf and tensor.requires_grad)
 
-    clone = copy.deepcopy(network, _memo(network, change))
+    memo = _memo(network, change)
+    clone = copy.deepcopy(network, memo)
+    isolate_functions(clone, memo)
     assert isinstance(clone, nn.Module)
     return clone
 

@@ -22,14 +22,14 @@ from torch._subclasses.functional_tensor import dispatch_functionalize
 from torch.func import functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.nn.functional import pad
 from torch.overrides import TorchFunctionMode
 
 from neumeta.core.errors import UserError
 from neumeta.permute.call import Call
 from neumeta.permute.draws import kind_of_draw, same_draws
 from neumeta.permute.nested import storage_of
-from neumeta.permute.rules import decompositions, pad_circular
+from neumeta.permute.rewrite import rewritten
+from neumeta.permute.rules import decompositions
 
 _ASKING = {
     *(Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.__bool__, Tensor.__int__, Tensor.__float__),
@@ -195,20 +195,14 @@ class _Watch(TorchFunctionMode):
                     self.asked.append(value)
                     self.places.append(place)
         kwargs = kwargs or {}
-        if func is pad and kwargs.get("mode") == "circular":
-            return pad_circular(args[0], args[1] if len(args) > 1 else kwargs["pad"])
-        if func is Tensor.tolist:  # one by one, as these numbers can be read while recording
-            return _listed(args[0])
+        if other := rewritten(func, args, kwargs):
+            return other()
         return func(*args, **kwargs)
 
 
-def _listed(tensor: Tensor) -> Any:
-    return [_listed(part) for part in tensor.unbind()] if tensor.ndim else tensor.item()
-
-
 def _is_users(file: str) -> bool:
-    if file.startswith((_OURS, _TORCHS, "<frozen")):
-        return False
+    if file.startswith((_OURS, _TORCHS, "<frozen", "<@beartype")) or "jaxtyping" in file:
+        return False  # the latter two wrap our own functions where their types are checked
     return "site-packages" in file or not file.startswith(_PYTHONS)
 
 

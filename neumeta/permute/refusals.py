@@ -8,7 +8,7 @@ from torch.nn.parameter import is_lazy
 from neumeta.core.errors import UserError
 
 
-def check_traceable(network: nn.Module) -> None:
+def check_traceable(network: object) -> None:
     """Refuse networks whose weights or code cannot be reached.
 
     Args:

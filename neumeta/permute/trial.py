@@ -22,6 +22,7 @@ from neumeta.permute.disturb import Weights, has_fractions, in_double, nudged, w
 from neumeta.permute.draws import EvenDraws
 
 State = Mapping[str, Tensor]
+_NOTHING = 8  # roundings of one
 _NUDGE = 0.1  # relative; of weights whose part in the outputs is looked for
 
 
@@ -239,7 +240,10 @@ def _allowed(value: Tensor, plain: Tensor, other: Tensor, rounding: float) -> Te
     noise = (value - other).abs() if value.shape == other.shape else torch.zeros(())
     size = value.abs().nan_to_num(0.0, 0.0, 0.0)
     moves, noise = (part.nan_to_num(0.0, 0.0, 0.0) for part in (moves, noise))
-    floor = rounding**-0.25 * max(float(noise.max()), rounding * float(size.max()))
+    largest = float(size.max())
+    if largest < _NOTHING * rounding:  # what is left where numbers of about one cancel
+        largest = 1.0
+    floor = rounding**-0.25 * max(float(noise.max()), rounding * largest)
     return (rounding**0.5 * moves).clamp_min(floor)
 
 
