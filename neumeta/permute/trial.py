@@ -235,7 +235,7 @@ def _allowed(value: Tensor, plain: Tensor, other: Tensor, rounding: float) -> Te
         return None
     value, plain, other = (in_double(part.detach()) for part in (value, plain, other))
     if not value.numel():
-        return torch.zeros(value.shape)
+        return torch.zeros_like(value.abs())
     moves = (value - plain).abs() if value.shape == plain.shape else value.abs()
     noise = (value - other).abs() if value.shape == other.shape else torch.zeros(())
     size = value.abs().nan_to_num(0.0, 0.0, 0.0)
