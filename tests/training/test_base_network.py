@@ -52,7 +52,7 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
     good, other, code = tmp_path / "good", tmp_path / "other", tmp_path / "code"
     good.write_bytes(save(weights()))
     other.write_bytes(save({**weights(), "extra": torch.zeros(1)}))
-    torch.save({"x": Path("/")}, code)  # needs arbitrary classes to unpickle
+    torch.save({"x": Path("/")}, code)  # a class that is not loaded
     (tmp_path / "text").write_text("no checkpoint")
     zeros = "0" * 64
     cases = [
@@ -61,7 +61,7 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
         (params(source="url", url="ftp://x/y", sha256=zeros), "use http"),
         (params(source="url", url=(tmp_path / "no").as_uri(), sha256=zeros), "cannot download"),
         (params(source="file", path=str(other), sha256=sha256_of(other)), "unexpected tensor"),
-        (params(source="file", path=str(code), sha256=sha256_of(code)), "neither safetensors"),
+        (params(source="file", path=str(code), sha256=sha256_of(code)), "no state dict, but 'x'"),
         (
             params(source="file", path=str(tmp_path / "text"), sha256=sha256_of(tmp_path / "text")),
             "neither safetensors",
