@@ -33,6 +33,12 @@ class DataParams(Section):
     )
     std: tuple[float, ...] | None = Field(None, description="per channel, likewise; above 0")
     image_size: Count | None = Field(None, description="resize to this side, pixels; null: as is")
+    background: int = Field(
+        255, ge=0, le=255, description="gray value behind transparent pixels; source folder"
+    )
+    unreadable: Literal["refuse", "skip"] = Field(
+        "refuse", description="image files that cannot be decoded; source folder"
+    )
     limit: Count | None = Field(None, description="at most this many examples per split (toy runs)")
 
     @model_validator(mode="after")

@@ -11,8 +11,9 @@ from neumeta.core.errors import UserError
 from neumeta.core.files import sha256_of
 from neumeta.core.reading import load_section
 from neumeta.data.dataset import Split
+from neumeta.data.entries import listed
+from neumeta.data.images import decode
 from neumeta.data.params import DataParams
-from neumeta.data.sources import _decode, _image_files
 from neumeta.measure.evaluator import evaluate, validation_on
 from neumeta.methods.metamorphosis.params.experiment import Experiment
 from neumeta.models.parameters import parameters_of
@@ -145,9 +146,8 @@ def test_the_public_resnet20_has_its_published_accuracy_to_the_image() -> None:
         if not needed.is_file():
             pytest.skip(f"{needed.name} is absent; {what} may name its folder")
     scaling = load_section(DataParams, "data.cifar10-folder", ROOT / "params.yaml")
-    found = [
-        (place.parts[-2], _decode(content, "", None)) for place, content in _image_files(archive)
-    ]
+    with listed(archive) as files:
+        found = [(entry.place.parts[-2], decode(entry.read())) for entry in files.images]
     classes = sorted({label for label, _ in found})
     pixels = torch.from_numpy(np.stack([image for _, image in found])).movedim(3, 1).float() / 255
     mean, std = (torch.tensor(v)[:, None, None] for v in (scaling.mean, scaling.std))
