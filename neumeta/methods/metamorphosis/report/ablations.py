@@ -72,18 +72,14 @@ def _table(inputs: ReportInputs, frame: pd.DataFrame, table: dict[str, Any], spl
     columns = ["Row", "INR parameters", *heads, *([f"Published{at}"] if published else [])]
     seeds, noise = frame.groupby("row")["seed"].nunique(), train.get("sample_noise")
     draws = (inputs.params.get("sweep") or {}).get("draws")
-    facts: dict[str, Any] = {
-        "tested": f"{whole(size)} {_SPLITS[split]}" if size else _SPLITS[split]
-    }
-    facts |= {"seeds": f"{span(seeds)} seed{'' if seeds.max() == 1 else 's'}", "budget": budget}
+    tested = f"{whole(size)} {_SPLITS[split]}" if size else _SPLITS[split]
+    each = f"{span(seeds)} seed{'' if seeds.max() == 1 else 's'}"
+    facts: dict[str, Any] = {"tested": tested, "seeds": each, "budget": budget}
     facts |= {"draws": draws, "noise": noise, "row": reference}
     saw = split == "val" and inputs.text.get("base_saw_validation")
     told = {"ablated": True, "usual": budget, "sampled": draws and noise is not None}
-    told |= {
-        "reference": reference in set(frame["row"]),
-        "seen_before": saw,
-        "published": published,
-    }
+    told |= {"reference": reference in set(frame["row"])}
+    told |= {"seen_before": saw, "published": published}
     note = " ".join(TEXTS(key, **facts) for key, known in told.items() if known)
     return Table(str(table["title"]), columns, rows, note)
 
