@@ -54,7 +54,8 @@ def _accuracy(inputs: StudyInputs, strategy: str, width: int) -> str:
     """A mean accuracy and its standard deviation, such as `91.0 ± 0.1 %`."""
     value, digits = inputs.inrs.accuracy(strategy, width), digits_for(inputs.inrs.examples)
     spread = hundredths(value.std, digits)
-    return f"{hundredths(value.mean, digits)}{f' ± {spread}' if spread else ''}{SPACE}%"
+    more = f"{SPACE}±{SPACE}{spread}" if spread else ""
+    return f"{hundredths(value.mean, digits)}{more}{SPACE}%"
 
 
 def _difference(inputs: StudyInputs, other: str, width: int) -> str:
