@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import torch
+
 from neumeta.core.cache_key import RESUME_ROOT, cache_key, forget
+from neumeta.core.device import CPU
 from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_text, sha256_of
 from neumeta.core.processes import ALONE, ProcessGroup
@@ -309,16 +312,22 @@ def kept_in(experiment: str, stage: str) -> Path:
     return RESUME_ROOT / experiment / stage
 
 
-def shared_by(stage: str, params: Any, files: Mapping[str, str | Path]) -> dict[str, Any]:
+def shared_by(
+    stage: str, params: Any, files: Mapping[str, str | Path], device: torch.device
+) -> dict[str, Any]:
     """Describe what all jobs of a stage depend on.
+
+    Devices of one type share their jobs: shards run on different cards of one machine.
 
     Args:
         stage: Name of the stage, for the identity of its code as it stands now.
         params: JSON-ready.
         files: Input files by what they are.
+        device: Where the jobs compute.
 
     Returns:
         JSON-ready.
     """
     hashes = {name: sha256_of(path) for name, path in files.items()}
-    return {"code": own_identity(stage), "params": params, "files": hashes}
+    elsewhere = {} if device == CPU else {"device": device.type}
+    return {"code": own_identity(stage), "params": params, "files": hashes, **elsewhere}
