@@ -1,8 +1,8 @@
 """Finished jobs survive a kill: the one store of every stage that works through a list of jobs.
 
 Each finished job has a file, named after a hash of its own settings, in a folder named after a
-hash of what all jobs of the stage share: parameters, inputs and the identity of the code. So an
-interrupted run goes on with what is missing, a run with one job more measures that one alone, a
+hash of what all jobs of the stage share: parameters, inputs, the identity of the code, and the
+device where it is not the CPU. So an interrupted run goes on with what is missing, a run with one job more measures that one alone, a
 refactoring that is proven to change nothing finds all of them again, and no changed input ever
 meets a stale result. Several processes may use one store at once; a shard does its share of the
 jobs and leaves the results for the run that joins them.
@@ -10,7 +10,6 @@ jobs and leaves the results for the run that joins them.
 
 import json
 import logging
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,75 +21,15 @@ import torch
 
 from neumeta.core.cache_key import RESUME_ROOT, cache_key, forget
 from neumeta.core.device import CPU
-from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_text, sha256_of
 from neumeta.core.processes import ALONE, ProcessGroup
 from neumeta.core.progress import current_title, progress
+from neumeta.core.shard import Shard
 from neumeta.core.unchanged import own_identity
 
 T = TypeVar("T")
 _log = logging.getLogger("neumeta")
 STATE = ".state.safetensors"  # ending of what an unfinished job goes on from
-_SHARD = re.compile(r"([1-9]\d{0,5})/([1-9]\d{0,5})")
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One share of a list of jobs.
-
-    Example: shard 2/3 of [a, b, c, d, e] is [b, e].
-
-    Attributes:
-        index: Which one, from 1.
-        count: How many there are.
-    """
-
-    index: int
-    count: int
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
-
-    def of(self, items: Sequence[T]) -> list[T]:
-        """Take this shard's share; neighbours go to different shards, as their costs are alike.
-
-        Args:
-            items: The whole list.
-
-        Returns:
-            Its items number `index`, `index + count`, …
-        """
-        return list(items[self.index - 1 :: self.count])
-
-
-def parse_shard(text: str) -> Shard:
-    """Read the value of `--shard`.
-
-    Args:
-        text: `I/N`.
-
-    Returns:
-        Shard I of N.
-
-    Raises:
-        UserError: If it is anything else.
-    """
-    found = _SHARD.fullmatch(text)
-    if not found or int(found[1]) > int(found[2]):
-        raise UserError(f"--shard {text!r}: must be I/N with I from 1 to N, for example 1/4")
-    return Shard(int(found[1]), int(found[2]))
-
-
-def asked_shard(text: str | None) -> Shard | None:
-    """Read the flag `--shard` of a stage.
-
-    Args:
-        text: Its value; None where it was not given.
-
-    Returns:
-        The share; None for the whole work.
-    """
-    return None if text is None else parse_shard(text)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def stage_parser(name: str, *flags: str, shards: bool = False) -> OneLineParser:
         name: Stage name, shown in errors.
         *flags: Names of compulsory options that each take one text.
         shards: Whether the stage works through jobs, which can be shared out: it takes
-            `--shard`, see `neumeta.core.jobs.asked_shard`. Its entry in dvc.yaml then says so.
+            `--shard`, see `neumeta.core.shard.asked_shard`. Its entry in dvc.yaml then says so.
 
     Returns:
         The parser; a stage may add further options.

@@ -15,18 +15,10 @@ from neumeta.core import jobs as module
 from neumeta.core import unchanged
 from neumeta.core.device import CPU
 from neumeta.core.errors import UserError
-from neumeta.core.jobs import (
-    STATE,
-    Finished,
-    Job,
-    JobStore,
-    Shard,
-    asked_shard,
-    parse_shard,
-    shared_by,
-)
+from neumeta.core.jobs import STATE, Finished, Job, JobStore, shared_by
 from neumeta.core.ledger import Entry, write_ledger
 from neumeta.core.processes import ProcessGroup
+from neumeta.core.shard import Shard, asked_shard, parse_shard
 
 
 def store_in(folder: Path, shared: Any = "shared") -> JobStore[float]:

@@ -13,7 +13,8 @@ from torch import Tensor
 from neumeta.core.device import autocast
 from neumeta.core.errors import CollapseError, UserError
 from neumeta.core.fields import ScoredSplit
-from neumeta.core.jobs import Job, JobStore, Shard
+from neumeta.core.jobs import Job, JobStore
+from neumeta.core.shard import Shard
 from neumeta.data.dataset import Dataset
 from neumeta.measure.controls import check_alive, floors
 from neumeta.measure.evaluator import Evaluator

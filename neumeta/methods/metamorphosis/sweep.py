@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from neumeta.core.device import autocast
-from neumeta.core.jobs import Job, JobStore, Shard
+from neumeta.core.jobs import Job, JobStore
 from neumeta.core.progress import progress
+from neumeta.core.shard import Shard
 from neumeta.data.dataset import Dataset
 from neumeta.measure.controls import check_alive, floors
 from neumeta.measure.evaluator import Evaluator

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from neumeta.core.device import describe
 from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable, write_json
-from neumeta.core.jobs import asked_shard, kept_in, shared_by
+from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
+from neumeta.core.shard import asked_shard
 from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.orders.inrs import OrderStudy, controls

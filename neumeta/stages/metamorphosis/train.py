@@ -7,9 +7,10 @@ from pathlib import Path
 
 from neumeta.core.device import describe
 from neumeta.core.files import atomic_write_bytes, check_writable, sha256_of
-from neumeta.core.jobs import asked_shard, kept_in, shared_by
+from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.processes import ProcessGroup, assembled
 from neumeta.core.reading import load_section
+from neumeta.core.shard import asked_shard
 from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from neumeta.core.errors import CollapseError
-from neumeta.core.jobs import Finished, JobStore, Shard
+from neumeta.core.jobs import Finished, JobStore
 from neumeta.core.reading import parse
+from neumeta.core.shard import Shard
 from neumeta.data.dataset import Dataset, SplitName, read_dataset
 from neumeta.measure.controls import check_alive, zeroed
 from neumeta.measure.evaluator import Evaluator

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from neumeta.core.errors import UserError
 from neumeta.core.fields import Criterion, Section
-from neumeta.core.jobs import Job, JobStore, Shard
+from neumeta.core.jobs import Job, JobStore
+from neumeta.core.shard import Shard
 from neumeta.measure.controls import zeroed
 from neumeta.measure.evaluator import Evaluator
 from neumeta.measure.results import ResultRow

@@ -10,8 +10,9 @@ import pytest
 
 import neumeta.methods.metamorphosis.baselines.run as run_module
 from neumeta.core.errors import UserError
-from neumeta.core.jobs import Finished, Job, Shard
+from neumeta.core.jobs import Finished, Job
 from neumeta.core.reading import parse
+from neumeta.core.shard import Shard
 from neumeta.measure.results import ResultRow, results_csv, row_store, to_frame
 from neumeta.methods.metamorphosis.baselines.run import Baselines
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from neumeta.core.jobs import Shard
 from neumeta.core.reading import parse
+from neumeta.core.shard import Shard
 from neumeta.data.dataset import Dataset
 from neumeta.methods.metamorphosis.orders import inrs
 from neumeta.methods.metamorphosis.orders.inrs import OrderStudy, controls, ordered
