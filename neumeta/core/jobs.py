@@ -1,11 +1,11 @@
 """Finished jobs survive a kill: the one store of every stage that works through a list of jobs.
 
-Each finished job has a file, named after a hash of its own settings, in a folder named after a
-hash of what all jobs of the stage share: parameters, inputs, the identity of the code, and the
-device where it is not the CPU. So an interrupted run goes on with what is missing, a run with one job more measures that one alone, a
-refactoring that is proven to change nothing finds all of them again, and no changed input ever
-meets a stale result. Several processes may use one store at once; a shard does its share of the
-jobs and leaves the results for the run that joins them.
+Each finished job has a file, named after a hash of its own settings, in a folder named after a hash
+of what all jobs of the stage share: parameters, inputs, the identity of the code, and the device
+where it is not the CPU. So an interrupted run goes on with what is missing, a run with one job more
+measures that one alone, a refactoring that is proven to change nothing finds all of them again, and
+no changed input ever meets a stale result. Several processes may use one store at once; a shard
+does its share of the jobs and leaves the results for the run that joins them.
 """
 
 import json
