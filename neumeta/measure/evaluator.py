@@ -42,7 +42,7 @@ class Evaluator:
 
         Args:
             family: What is measured.
-            dataset: The examples, and what they are for.
+            dataset: The examples, and what they are for; weights must lie where they do.
             split: Which of its splits.
             seen: Networks that the INR was trained at.
             whole: Run the whole network for every score. The features of its frozen trunk, made
@@ -196,7 +196,8 @@ def evaluate(
     """
     total = Tally()
     size = batch_size or _batch_size(split.inputs)
-    columns = (split.inputs, split.targets, torch.arange(len(split)))
+    rows = torch.arange(len(split), device=split.inputs.device)
+    columns = (split.inputs, split.targets, rows)
     with torch.no_grad():
         for some in zip(*(column.split(size) for column in columns), strict=True):
             batch = Batch(*some)
