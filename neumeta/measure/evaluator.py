@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from neumeta.core.errors import UserError
 from neumeta.data.dataset import Dataset, Split, SplitName
 from neumeta.measure.measurements import Measurement
 from neumeta.measure.results import ResultRow
@@ -112,8 +113,16 @@ class Evaluator:
 
         Returns:
             The measured row.
+
+        Raises:
+            UserError: If the task has other metrics.
         """
         values = self.values(at, weights)
+        if {*values} != {"accuracy", "loss"}:
+            found = " and ".join(values)
+            raise UserError(
+                f"task {self.task.name}: the table of widths holds accuracy and loss, not {found}"
+            )
         params, macs = self._cost(at)
         width, seen = at["width"], at in self.seen
         return ResultRow(method, width, seen, seed, **values, params=params, macs=macs)

@@ -16,10 +16,9 @@ from neumeta.models.params import FamilyParams
 from neumeta.models.registry import make_family
 from neumeta.tasks.registry import task_of
 from neumeta.training.base_network import fetch_base, train_base
+from neumeta.training.curve import CURVE_COLUMNS
 from neumeta.training.fit import EpochRecord
 from neumeta.training.params import FetchParams
-
-CURVE_COLUMNS = ("epoch", "loss", "val_accuracy")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

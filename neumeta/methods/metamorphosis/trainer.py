@@ -17,6 +17,7 @@ from neumeta.core.device import autocast
 from neumeta.core.processes import ALONE, ProcessGroup
 from neumeta.core.progress import progress
 from neumeta.measure.controls import check_alive, floors
+from neumeta.methods.metamorphosis.columns import HISTORY_COLUMNS
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.losses import (
     LossTerms,
@@ -31,19 +32,6 @@ from neumeta.models.parts import apply_part
 from neumeta.training.average import update_average
 from neumeta.training.muon import inr_optimisers
 from neumeta.training.schedule import rate_at
-
-HISTORY_COLUMNS = (
-    "seed",
-    "phase",
-    "step",
-    "loss",
-    "task",
-    "distillation",
-    "reconstruction",
-    "regularisation",
-    "lr",
-    "val_accuracy",
-)
 
 
 class Trainer:

@@ -15,11 +15,11 @@ from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stag
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.ablation import Ablation, inr_files
+from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS
 from neumeta.methods.metamorphosis.params.ablate import AblateParams
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.variants import (
-    ABLATION_COLUMNS,
     Line,
     csv_rows,
     outcome_store,

@@ -14,10 +14,10 @@ from neumeta.core.shard import asked_shard
 from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
+from neumeta.methods.metamorphosis.columns import HISTORY_COLUMNS
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.seeds import Seeds, seed_store
-from neumeta.methods.metamorphosis.trainer import HISTORY_COLUMNS
 from neumeta.models.network_file import read_network
 from neumeta.models.parameters import moved
 
