@@ -24,12 +24,17 @@ from neumeta import __main__ as command
 from neumeta.core import device as devices
 from neumeta.core.device import CPU
 from neumeta.data.dataset import write_dataset
+from neumeta.measure.evaluator import evaluate
 from neumeta.methods.metamorphosis import ablation, seeds, sweep, trainer
 from neumeta.models.export import SUFFIXES, export_network
+from neumeta.models.parameters import moved, parameters_of
+from neumeta.tasks.batch import Batch
+from neumeta.tasks.classification import Classification
+from neumeta.tasks.tally import Tally
 from tests.methods.metamorphosis.baselines.toy_examples import AUGMENTATION, RESNET, every_kind
 from tests.other_device import pretend
 from tests.stages.commands import run_stage
-from tests.toy import COARSE, RECIPE, at, toy_dataset, toy_params, write_toy_params
+from tests.toy import COARSE, RECIPE, at, toy_dataset, toy_family, toy_params, write_toy_params
 
 ALONE = "NEUMETA_TEST_OTHER_DEVICE"
 pytestmark = pytest.mark.skipif(
@@ -50,7 +55,10 @@ OUTS = {
 
 
 class Watch:
-    """Refuses the products that a stage is there for, unless they run on the device."""
+    """Refuses the products that a stage is there for, unless they run on the device.
+
+    A family is traced on the CPU, once in a process: the runs on the CPU have done that before.
+    """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.seen = 0
@@ -197,6 +205,18 @@ def test_the_command_evaluates_on_the_device(
     assert command.main(evaluation(case)) == 0
     assert there.seen > 0
     assert capsys.readouterr().out == Path("evaluate.txt").read_text()
+
+
+def test_the_whole_batch_of_a_score_lies_on_the_device() -> None:
+    class Watchful(Classification):
+        def tally(self, outputs: Tensor, batch: Batch) -> Tally:
+            found = {outputs.device, *(column.device for column in vars(batch).values())}
+            assert found == {pretend()}
+            return super().tally(outputs, batch)
+
+    family, split = toy_family(), toy_dataset().to(pretend()).split("test")
+    weights = moved(parameters_of(family.build(at(4))), pretend())
+    assert evaluate(family.skeleton(at(4)), weights, split, Watchful()).examples == len(split)
 
 
 @pytest.mark.parametrize("done", ["lenet"], indirect=True)
