@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from neumeta.core.errors import UserError
 from neumeta.core.fields import DEFAULT_DRAWS
-from neumeta.core.stage import OneLineParser, deterministic, guarded
+from neumeta.core.stage import OneLineParser, add_device_flag, deterministic, device_of, guarded
 from neumeta.permute.solvers import SOLVERS
 
 
@@ -47,6 +47,7 @@ def _parser() -> OneLineParser:
     score.add_argument("--dataset", required=True, help="tensors, as the data stage writes them")
     score.add_argument("--split", choices=("train", "val", "test"), default="test")
     _add_sampling(score)
+    add_device_flag(score)
     score.set_defaults(run=_evaluate)
 
     order = commands.add_parser("permute", help="make a file of weights smooth, its function kept")
@@ -161,9 +162,10 @@ def _evaluate(args: argparse.Namespace) -> None:
     from neumeta.methods.metamorphosis.points import at_width
 
     deterministic()
-    morph = load(args.checkpoint)
+    device = device_of(args)
+    morph = load(args.checkpoint, device)
     points = [at_width(morph.family, width) for width in args.width]
-    dataset = read_dataset(args.dataset, morph.family.input_spec)
+    dataset = read_dataset(args.dataset, morph.family.input_spec).to(device)
     evaluator = Evaluator(morph.family, dataset, args.split, whole=True)
     source = replace(morph, draws=args.draws, noise=args.noise)
     metrics = {metric.name: (metric, max(len(metric.name), 6)) for metric in evaluator.task.metrics}

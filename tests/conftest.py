@@ -10,6 +10,8 @@ from hypothesis import settings
 # Toy sizes run fastest on one thread; a fixed count keeps sums, and so bytes, the same everywhere.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
+# Their bytes are the CPU's, on machines with an accelerator too.
+os.environ["NEUMETA_DEVICE"] = "cpu"
 # Figures need no screen; nothing reports home. Child processes inherit all of it.
 os.environ["MPLBACKEND"] = "Agg"
 os.environ["DVC_NO_ANALYTICS"] = "1"

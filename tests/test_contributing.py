@@ -1,19 +1,49 @@
 """The recipes of CONTRIBUTING.md, carried out in a copy of the project with toys."""
 
+import importlib
 import json
+import operator
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from PIL import Image
+
+from neumeta.core.checkpoint import read_checkpoint
+from neumeta.models.parts import apply_part
+from neumeta.models.registry import make_family
+from tests.stages.commands import words_of
+from tests.toy import toy_params, write_toy_params
 
 ROOT = Path(__file__).parents[1]
 FILES = ("dvc.yaml", "params.yaml", "code.yaml", "requirements.lock", ".dvcignore", ".gitignore")
+# Runs `python -m …` several times in one process, as the imports take longer than the work.
+DRIVER = """\
+import json, os, runpy, sys
+from pathlib import Path
+
+for number, arguments in enumerate(json.loads(sys.argv[1])):
+    log = os.open(f"{number}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.argv = arguments
+    code = 0
+    try:
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    except SystemExit as error:
+        code = error.code or 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    Path(f"{number}.code").write_text(str(code))
+"""
 
 
 class Project:
@@ -21,12 +51,14 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        skip = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "neumeta", folder / "neumeta", ignore=skip)
+        shutil.copytree(ROOT / "neumeta", folder / "neumeta")
         (folder / "data").mkdir()
         shutil.copy(ROOT / "data/selected.json", folder / "data")
         for name in FILES:
             shutil.copy(ROOT / name, folder)
+        subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+        (folder / ".dvc").mkdir()
+        (folder / ".dvc/config").touch()  # as `dvc init` does
 
     def add(self, path: str, text: str) -> None:
         """Add to the end of a file, which is made if it is not there."""
@@ -37,40 +69,48 @@ class Project:
 
     def insert(self, path: str, before: str, text: str) -> None:
         """Put text before a line that is there once."""
-        place = self.folder / path
-        old = place.read_text(encoding="utf-8")
-        assert old.count(before) == 1, f"{path}: {before!r}"
-        place.write_text(old.replace(before, text + before), encoding="utf-8")
+        self.replace(path, before, text + before)
 
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """Run `python -m …` in the copy."""
+    def replace(self, path: str, old: str, new: str) -> None:
+        """Replace text that is there once."""
+        place = self.folder / path
+        text = place.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{path}: {old!r}"
+        place.write_text(text.replace(old, new), encoding="utf-8")
+
+    def run(self, *commands: str, codes: Sequence[int] | None = None) -> list[str]:
+        """Run `python -m …` in the copy, one command after the other, and return what each said."""
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.folder),
             "NEUMETA_DATA_ROOT": str(self.folder / "raw"),
         }
+        asked = json.dumps([command.split() for command in commands])
         done = subprocess.run(
-            [sys.executable, "-m", *arguments],
+            [sys.executable, "-c", DRIVER, asked],
             cwd=self.folder,
             env=environment,
             capture_output=True,
             text=True,
             timeout=240,
         )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        logs = [self.folder / f"{number}.log" for number in range(len(commands))]
+        said = [log.read_text(encoding="utf-8") for log in logs if log.exists()]
+        assert done.returncode == 0, done.stderr + "".join(said)
+        ended = [int(log.with_suffix(".code").read_text()) for log in logs]
+        assert ended == [*(codes or [0] * len(commands))], "\n".join(said)
+        return said
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    yield Project(tmp_path / "project")
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
 
 
 def recipe(title: str) -> str:
     """The text of one recipe."""
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    _, found, rest = text.partition(f"### {title}\n")
+    _, found, rest = guide().partition(f"### {title}\n")
     assert found, f"CONTRIBUTING.md has no recipe {title!r}"
     return rest.partition("\n### ")[0].partition("\n## ")[0]
 
@@ -87,6 +127,70 @@ def stripes(folder: Path) -> None:
                 line = slice(None), number % 8
                 pixels[line if name == "down" else line[::-1]] = 250
                 Image.fromarray(pixels).save(place / f"{number}.png")
+
+
+# Where each of the ten words stands in the code.
+WORDS = {
+    "base": ("models.family:Family.base", "training.base_network:train_base"),
+    "family, axis, point": ("models.family:Family", "models.axes:Axis", "models.axes:Point"),
+    "weight source": ("models.source:WeightSource", "methods.metamorphosis.morph:MorphableNetwork"),
+    "INR": ("inr.network:CoordinateNetwork", "methods.metamorphosis.generator:WeightGenerator"),
+    "group": ("models.groups:Group", "permute.morphing:morphing_groups"),
+    "order": ("permute.orders:find_orders",),
+    "zeroed, channel-constant": ("measure.controls:zeroed", "measure.controls:channel_constant"),
+    "job": ("core.jobs:Job", "core.jobs:JobStore", "core.jobs:Shard"),
+    "identity": ("core.ledger:identity_of",),
+    "twin": ("gate.accept:twin_params", "gate.twins:run_twins"),
+}
+NAMES = {
+    "_KINDS": "models.params:_KINDS",
+    "Family": "models.family:Family",
+    "TaskName": "data.params:TaskName",
+    "Evaluator.measure": "measure.evaluator:Evaluator.measure",
+    "Evaluator.row": "measure.evaluator:Evaluator.row",
+}
+
+
+def guide() -> str:
+    return (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def there(place: str) -> bool:
+    """Whether the library has what `package.module:Class.member` names."""
+    module, _, name = place.partition(":")
+    try:
+        operator.attrgetter(name)(importlib.import_module(f"neumeta.{module}"))
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def test_the_map_names_all_packages() -> None:
+    rows = re.findall(r"^\| `([^`/]+)(?:/\*)?` \|", guide(), re.MULTILINE)
+    packages = {path.parent.name for path in (ROOT / "neumeta").glob("*/__init__.py")}
+    assert {*rows} == packages - {"study_report"} and len(rows) == len({*rows})
+
+
+def test_the_words_are_those_of_the_code() -> None:
+    table = guide().partition("## Words")[2].partition("\n## ")[0]
+    words = [row.split("|")[1].strip() for row in table.strip().splitlines()[2:]]
+    assert words == [*WORDS]
+    assert [place for places in WORDS.values() for place in places if not there(place)] == []
+
+
+def test_files_and_names_of_the_guide_are_there() -> None:
+    quoted = {*re.findall(r"`([^`\n]+)`", guide())}
+    files = {
+        q for q in quoted if re.fullmatch(r"(neumeta|tests|flows)/\S*|\w+\.(yaml|json|lock)", q)
+    }
+    assert len(files) > 10
+    assert [f for f in sorted(files) if "NAME" not in f and not (ROOT / f).exists()] == []
+    names = {q for q in quoted if re.fullmatch(r"_?[A-Z]\w+(\.\w+)?", q)}
+    assert names == {*NAMES} and all(map(there, NAMES.values()))
+
+
+def test_the_guide_is_about_one_page() -> None:
+    assert len(guide().splitlines()) <= 110
 
 
 DATASET = """\
@@ -107,13 +211,16 @@ def test_a_dataset_is_a_section_of_params(project: Project) -> None:
     place = project.folder / "params.yaml"
     params = place.read_text(encoding="utf-8")
     place.write_text(params.replace("dataset: digits\n", "dataset: stripes\n", 1), encoding="utf-8")
-    assert "does not follow" in project.run("neumeta", "check", code=1)
-    project.run("neumeta", "use", "digits-lenet")
-    assert "good" in project.run("neumeta", "check")
-    subprocess.run(["git", "init", "-q"], cwd=project.folder, check=True)
-    project.run("dvc", "init", "-q")
-    project.run("dvc", "repro", "data@stripes")
-    described = json.loads(project.run("neumeta", "info", "data/datasets/stripes.safetensors"))
+    first, _, second, _, info = project.run(
+        "neumeta check",
+        "neumeta use digits-lenet",
+        "neumeta check",
+        "dvc repro data@stripes",
+        "neumeta info data/datasets/stripes.safetensors",
+        codes=(1, 0, 0, 0, 0),
+    )
+    assert "does not follow" in first and "good" in second
+    described = json.loads(info)
     assert described["classes"] == ["across", "down"]
     assert described["sizes"] == {"train": 18, "val": 6, "test": 12}
 
@@ -158,16 +265,103 @@ def test_a_family_is_a_module_an_entry_and_a_line(project: Project) -> None:
     params = place.read_text(encoding="utf-8")
     start = params.index("\ndigits-lenet:")
     section = params[start:].replace("name: lenet ", "name: perceptron ", 1)
-    section = section.replace("    head: pooled\n", "", 1)
+    section = section.replace("    head: pooled\n", "", 1).replace("epochs: 25", "epochs: 1", 1)
+    section = section.replace("perturbations: 200", "perturbations: 2", 1)
     place.write_text(params[:start] + section, encoding="utf-8")
-    project.run("neumeta", "use", "digits-lenet")
-    assert "good" in project.run("neumeta", "check")
-    subprocess.run(["git", "init", "-q"], cwd=project.folder, check=True)
-    project.run("dvc", "init", "-q")
-    project.run("dvc", "repro", "permute@digits-lenet")
+    use = "neumeta use digits-lenet"
+    _, checked, _ = project.run(use, "neumeta check", "dvc repro permute@digits-lenet")
+    assert "good" in checked
     folder = project.folder / "data/experiments/digits-lenet"
     facts = json.loads((folder / "permute.json").read_text())
     assert [(group["name"], group["channels"]) for group in facts["groups"]] == [("1", 24)]
+
+
+NEARNESS = '''\
+"""The task of naming a number, where the classes are whole numbers: a regression."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from neumeta.tasks.tally import Tally
+from neumeta.tasks.task import Metric
+
+
+def numbers(outputs: Tensor, temperature: float = 1.0) -> Tensor:
+    """The expected class index of every example."""
+    steps = torch.arange(outputs.shape[1], dtype=outputs.dtype)
+    return (outputs / temperature).softmax(1) @ steps
+
+
+class Nearness:
+    """Squared error of the number; the share of examples less than one off decides."""
+
+    name = "nearness"
+    metrics = (Metric("near", "share", True), Metric("error", "squared classes", False))
+
+    def target_shape(self, image_shape):
+        return ()
+
+    def loss(self, outputs, batch):
+        return F.mse_loss(numbers(outputs), batch.targets.float())
+
+    def distance(self, outputs, teacher, temperature):
+        return F.mse_loss(numbers(outputs, temperature), numbers(teacher, temperature))
+
+    def tally(self, outputs, batch):
+        off = (numbers(outputs) - batch.targets).abs()
+        sums = {"near": (off < 1).sum().item(), "error": off.square().sum().item()}
+        return Tally(sums, len(batch))
+
+    def values(self, tally):
+        return {m.name: tally.number(m.name) / tally.examples for m in self.metrics}
+'''
+
+
+def test_a_task_is_a_module_a_line_and_a_name(project: Project) -> None:
+    text = recipe("A task")
+    for named in ("neumeta/tasks/", "registry.py", "neumeta/data/params.py"):
+        assert named in text
+    params = toy_params()
+    params["run"] = ["digits-lenet"]
+    params["data"]["digits"]["task"] = "nearness"
+    params["digits-lenet"]["train"] |= {"seeds": [0]}
+    write_toy_params(project.folder, params)
+    (refused,) = project.run("neumeta check", codes=(1,))
+    assert "data.digits.task" in refused and "classification" in refused
+    project.add("neumeta/tasks/nearness.py", NEARNESS)
+    registry = "neumeta/tasks/registry.py"
+    imported = "from neumeta.tasks.nearness import Nearness\n"
+    project.insert(registry, "from neumeta.tasks.task", imported)
+    project.replace(registry, "Classification()}", "Classification(), Nearness.name: Nearness()}")
+    project.replace(
+        "neumeta/data/params.py", 'Literal["classification"', 'Literal["classification", "nearness"'
+    )
+    stages = ("data", "fetch", "permute", "train")
+    inr = "data/experiments/digits-lenet/inr/seed-0.safetensors"
+    evaluate = f"neumeta evaluate {inr} --width 3 4 --dataset data/datasets/digits.safetensors"
+    commands = [" ".join(words_of(stage)[2:]) for stage in stages]
+    checked, *_, table = project.run("neumeta check", *commands, evaluate)
+    assert "good" in checked
+    head, *rows = table.splitlines()
+    assert head.split()[:3] == ["width", "near", "error"] and [r.split()[0] for r in rows] == [
+        "3",
+        "4",
+    ]
+    assert all("%" in row.split()[1] for row in rows)
+    folder = project.folder / "data/experiments/digits-lenet"
+    curve = pd.read_csv(folder / "base.csv")
+    assert curve.loss.iloc[-1] < curve.loss.iloc[0] / 2, "the loss is that of the task"
+    weights, header = read_checkpoint(folder / "base.safetensors")
+    tensors, facts = read_checkpoint(project.folder / "data/datasets/digits.safetensors")
+    assert header["input"]["task"] == facts["task"] == "nearness"
+    pixels = tensors["val.images"] / facts["pixel_max"]
+    inputs = (pixels - facts["mean"][0]) / facts["std"][0]
+    family = make_family(header["family"], header["input"])
+    outputs = apply_part(family.skeleton(family.base), weights, inputs)
+    numbers = outputs.softmax(1) @ torch.arange(10.0)
+    near = ((numbers - tensors["val.labels"]).abs() < 1).float().mean().item()
+    assert curve.val_accuracy.iloc[-1] == pytest.approx(near, abs=1e-6), "and so is the score"
 
 
 PARAMS = '''\
@@ -285,14 +479,11 @@ def test_a_method_is_a_folder_a_line_and_its_entries(project: Project) -> None:
     project.add("neumeta/methods/scaling/__init__.py", "from . import sections\n")
     project.insert("dvc.yaml", "  orders:\n", ENTRY)
     project.add("params.yaml", SECTION)
-    project.run("neumeta", "use", "digits-scaled")
-    subprocess.run(["git", "init", "-q"], cwd=project.folder, check=True)
-    project.run("dvc", "init", "-q")
-    assert "Running stage 'scale@digits-scaled'" in project.run("dvc", "repro", "scale")
-    assert "up to date" in project.run("dvc", "repro", "scale")
+    repro = "dvc repro scale"
+    _, first, second = project.run("neumeta use digits-scaled", repro, repro)
+    assert "Running stage 'scale@digits-scaled'" in first
+    assert "Running" not in second and "up to date" in second
     assert set(json.loads((project.folder / "code.json").read_text())) > {"scale", "train"}
-    from neumeta.core.checkpoint import read_checkpoint
-
     folder = project.folder / "data/experiments/digits-scaled"
     base, _ = read_checkpoint(folder / "base.safetensors")
     scaled, _ = read_checkpoint(folder / "scaled.safetensors")

@@ -145,7 +145,7 @@ def test_an_edit_reruns_the_stages_that_import_it(repeated: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["neumeta/inr/coordinates.py", "neumeta/report/style.css", "neumeta/permute/path.py"]
+    "path", ["neumeta/inr/coordinates.py", "neumeta/report/page.css", "neumeta/permute/path.py"]
 )
 def test_an_edit_makes_exactly_the_stages_stale_that_import_it(repeated: Path, path: str) -> None:
     with restored(repeated, path):

@@ -9,9 +9,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_other_device_in_a_process_of_its_own() -> None:
-    file = "tests/test_other_device.py"
+    files = ("tests/test_other_device.py", "tests/test_stages_on_other_device.py")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", file],
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", *files],
         cwd=ROOT,
         env=os.environ | {"NEUMETA_TEST_OTHER_DEVICE": "1"},
         capture_output=True,

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from neumeta.measure.frames import read_frame
 from neumeta.measure.results import read_results
-from neumeta.report.reading import read_ablations
-from neumeta.study_report.facts import Spread
+from neumeta.measure.statistics import Spread
+from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS
 from tests.toy import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -123,7 +124,7 @@ class Measured(NamedTuple):
 
 def ablations(table: str) -> dict[tuple[str, int], Measured]:
     """The committed ablations of one table, by row and width."""
-    rows = read_ablations(ROOT / "reports/cifar10-resnet20/ablations.csv")
+    rows = read_frame(ROOT / "reports/cifar10-resnet20/ablations.csv", ABLATION_COLUMNS)
     found = {}
     for _, part in rows[rows.table == table].groupby(["row", "width"]):
         accuracy, first = 100 * part["accuracy"], part.iloc[0]

@@ -67,14 +67,16 @@ def atomic_write_text(path: str | Path, text: str) -> None:
     atomic_write_bytes(path, text.encode())
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write indented JSON with sorted keys, atomically, so that equal values give equal bytes.
+def write_json(path: str | Path, value: Any, sort_keys: bool = True) -> None:
+    """Write indented JSON atomically, so that equal values give equal bytes.
 
     Args:
         path: Target file.
         value: Anything `json` can write; NaN is refused.
+        sort_keys: Whether the order of keys means nothing.
     """
-    atomic_write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, sort_keys=sort_keys, allow_nan=False)
+    atomic_write_text(path, text + "\n")
 
 
 def sha256_of(path: str | Path) -> str:

@@ -1,11 +1,11 @@
 """Finished jobs survive a kill: the one store of every stage that works through a list of jobs.
 
-Each finished job has a file, named after a hash of its own settings, in a folder named after a
-hash of what all jobs of the stage share: parameters, inputs and the identity of the code. So an
-interrupted run goes on with what is missing, a run with one job more measures that one alone, a
-refactoring that is proven to change nothing finds all of them again, and no changed input ever
-meets a stale result. Several processes may use one store at once; a shard does its share of the
-jobs and leaves the results for the run that joins them.
+Each finished job has a file, named after a hash of its own settings, in a folder named after a hash
+of what all jobs of the stage share: parameters, inputs, the identity of the code, and the device
+where it is not the CPU. So an interrupted run goes on with what is missing, a run with one job more
+measures that one alone, a refactoring that is proven to change nothing finds all of them again, and
+no changed input ever meets a stale result. Several processes may use one store at once; a shard
+does its share of the jobs and leaves the results for the run that joins them.
 """
 
 import json
@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import torch
+
 from neumeta.core.cache_key import RESUME_ROOT, cache_key, forget
+from neumeta.core.device import CPU
 from neumeta.core.files import atomic_write_text, sha256_of
 from neumeta.core.processes import ALONE, ProcessGroup
 from neumeta.core.progress import current_title, progress
@@ -248,16 +251,22 @@ def kept_in(experiment: str, stage: str) -> Path:
     return RESUME_ROOT / experiment / stage
 
 
-def shared_by(stage: str, params: Any, files: Mapping[str, str | Path]) -> dict[str, Any]:
+def shared_by(
+    stage: str, params: Any, files: Mapping[str, str | Path], device: torch.device
+) -> dict[str, Any]:
     """Describe what all jobs of a stage depend on.
+
+    Devices of one type share their jobs: shards run on different cards of one machine.
 
     Args:
         stage: Name of the stage, for the identity of its code as it stands now.
         params: JSON-ready.
         files: Input files by what they are.
+        device: Where the jobs compute.
 
     Returns:
         JSON-ready.
     """
     hashes = {name: sha256_of(path) for name, path in files.items()}
-    return {"code": own_identity(stage), "params": params, "files": hashes}
+    elsewhere = {} if device == CPU else {"device": device.type}
+    return {"code": own_identity(stage), "params": params, "files": hashes, **elsewhere}

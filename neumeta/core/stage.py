@@ -198,6 +198,7 @@ def recorded(
             },
             **(details or {}),
         },
+        sort_keys=False,  # parameters stay in the order of their schema, for those who read them
     )
 
 

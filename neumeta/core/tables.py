@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -59,7 +59,7 @@ Columns: TypeAlias = Mapping[str, Column] | Callable[[Sequence[str]], Mapping[st
 
 
 def write_table(
-    path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
+    path: str | Path, columns: Collection[str], rows: Iterable[Mapping[str, Any]]
 ) -> None:
     """Write rows as CSV; None becomes an empty field, floats get 8 significant digits.
 

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import UInt8
 from torch import Tensor
 
+from neumeta.core.device import drawn
+
 
 def crop_and_flip(
     images: UInt8[Tensor, "n c h w"], *, pad: int, flip: bool, generator: torch.Generator
@@ -21,12 +23,14 @@ def crop_and_flip(
         New images of the same shape.
     """
     count, _, height, width = images.shape
-    mirrored = torch.rand(count, generator=generator) < 0.5
+    device = images.device
+    mirrored = drawn(torch.rand, count, generator=generator, device=device) < 0.5
     if flip:
         images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-    down, right = torch.randint(2 * pad + 1, (2, count, 1), generator=generator)
-    rows = (down + torch.arange(height))[:, :, None]
-    columns = (right + torch.arange(width))[:, None, :]
+    size = (2, count, 1)
+    down, right = drawn(torch.randint, 2 * pad + 1, size, generator=generator, device=device)
+    rows = (down + torch.arange(height, device=device))[:, :, None]
+    columns = (right + torch.arange(width, device=device))[:, None, :]
     padded = F.pad(images, (pad, pad, pad, pad))
-    examples = torch.arange(count)[:, None, None]
+    examples = torch.arange(count, device=device)[:, None, None]
     return padded[examples, :, rows, columns].movedim(3, 1).contiguous()

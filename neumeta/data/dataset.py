@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -62,6 +62,30 @@ class Dataset:
     std: tuple[float, ...]
 
     @property
+    def device(self) -> torch.device:
+        """Where the tensors lie.
+
+        Returns:
+            The device.
+        """
+        return self.images["train"].device
+
+    def to(self, device: torch.device) -> "Dataset":
+        """Move all splits; what is computed from them then lies there, too.
+
+        Args:
+            device: Where to.
+
+        Returns:
+            The dataset; its tensors are these, where they lie there already.
+        """
+        return replace(
+            self,
+            images={split: images.to(device) for split, images in self.images.items()},
+            labels={split: labels.to(device) for split, labels in self.labels.items()},
+        )
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """Shape of one input.
 
@@ -111,8 +135,8 @@ class Dataset:
         Returns:
             Float32 of the same shape.
         """
-        mean = torch.tensor(self.mean).view(1, -1, 1, 1)
-        std = torch.tensor(self.std).view(1, -1, 1, 1)
+        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1)
+        std = torch.tensor(self.std, device=images.device).view(1, -1, 1, 1)
         return (images.float() / self.pixel_max - mean) / std
 
     def content_sha256(self) -> str:
@@ -123,8 +147,8 @@ class Dataset:
         """
         digest = hashlib.sha256()
         for split in SPLITS:
-            digest.update(self.images[split].contiguous().numpy().tobytes())
-            digest.update(self.labels[split].contiguous().numpy().tobytes())
+            digest.update(self.images[split].contiguous().cpu().numpy().tobytes())
+            digest.update(self.labels[split].contiguous().cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def input_spec(self) -> dict[str, object]:

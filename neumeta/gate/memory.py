@@ -16,7 +16,7 @@ import torch
 from neumeta.core.files import sha256_of
 from neumeta.gate.results import Result
 
-FORMAT = 2  # of what is kept of a run
+FORMAT = 3  # of what is kept of a run
 
 
 def digest_of_files(folder: Path, paths: Iterable[Path]) -> str:

@@ -19,11 +19,9 @@ from neumeta.core.files import write_json
 from neumeta.core.identity import closure_of, read_tree, stage_modules
 from neumeta.gate.memory import Memory, digest_of_files, run_key
 from neumeta.gate.results import Result
-from neumeta.gate.worker import HEAVY
+from neumeta.gate.worker import HEAVY, TIMES
 
 WORKER = Path(__file__).with_name("worker.py")
-# What differs between two runs of the same code.
-TIMES = ("seconds", "seconds_each", "seconds_shared", "revision")
 
 
 class Side:
@@ -151,7 +149,7 @@ class Side:
 
 
 def trail_of(result: Result) -> str:
-    """Name the file of what the trainings of a run left behind, step by step.
+    """Name the file of what a run computed on the way: weights by steps, and files of tensors.
 
     Args:
         result: A committed run.
@@ -159,7 +157,7 @@ def trail_of(result: Result) -> str:
     Returns:
         A path below a side's folder.
     """
-    return f"trainings/{result.name}"
+    return f"trails/{result.name}"
 
 
 def module_of(result: Result) -> tuple[str, list[str]]:

@@ -4,6 +4,10 @@ A script, started by its path: it must not import this project before it knows w
 packages, which are named on its command line, are imported once; every stage then runs in a fork.
 Tasks come as lines of JSON with the keys `module`, `arguments`, `folder`, `coverage` (a file, or
 null), `trail` and `log` (files); each is answered by a line with `status`.
+
+A table of accuracies hides much: dead networks score alike. So each run leaves a trail: the weights
+after each step of an optimiser, and every file of tensors that it wrote below data/, be it an out,
+or what a job kept for another one and nobody sees afterwards.
 """
 
 import hashlib
@@ -14,6 +18,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 HEAVY = (
@@ -36,6 +41,10 @@ HEAVY = (
 )
 # A twin trains for three steps: its generator is dead by design, and nobody judges it.
 SILENCED = ("check_alive",)
+# What differs between two runs of the same code, in records and in headers of tensors.
+TIMES = ("seconds", "seconds_each", "seconds_shared")
+TENSORS = ".safetensors"
+STATE = ".state.safetensors"  # what an unfinished job goes on from: no twin is interrupted
 
 
 def main(root: str, *packages: str) -> None:
@@ -100,32 +109,116 @@ def _run(task: dict[str, Any], root: str) -> int:
 
 @contextmanager
 def _trail(file: str) -> Iterator[None]:
-    """Write down what every step of every training left behind, in no order.
+    """Write down what every step of every training left behind, and every file of tensors.
 
-    A table of accuracies hides much: dead networks score alike. The weights after each step of an
-    optimiser do not.
+    In no order, and without the names of files: another order of the work, or another place for
+    what is kept on the way, is no other result.
     """
     steps: list[str] = []
-    if "torch" not in sys.modules:
+    with _files_written(Path.cwd() / "data") as files, weights_stepped(steps):
         yield
-    else:
-        optimisers = importlib.import_module("torch.optim.optimizer")
-
-        def note(optimiser: Any, *_: Any) -> None:
-            digest = hashlib.sha256()
-            for group in optimiser.param_groups:
-                for value in group["params"]:
-                    digest.update(value.detach().float().numpy().tobytes())
-            steps.append(digest.hexdigest())
-
-        hook = optimisers.register_optimizer_step_post_hook(note)
-        try:
-            yield
-        finally:
-            hook.remove()
+    lines = [*(f"step {step}" for step in sorted(steps)), *(f"file {one}" for one in sorted(files))]
     os.makedirs(os.path.dirname(file), exist_ok=True)
     with open(file, "w", encoding="utf-8") as stream:
-        stream.write("".join(f"{step}\n" for step in sorted(steps)))
+        stream.write("".join(f"{line}\n" for line in lines))
+
+
+@contextmanager
+def weights_stepped(steps: list[str]) -> Iterator[None]:
+    """Take down the weights after each step of an optimiser.
+
+    Args:
+        steps: Gets their digests.
+
+    Yields:
+        Nothing.
+    """
+    if "torch" not in sys.modules:
+        yield
+        return
+    optimisers = importlib.import_module("torch.optim.optimizer")
+
+    def note(optimiser: Any, *_: Any) -> None:
+        digest = hashlib.sha256()
+        for group in optimiser.param_groups:
+            for value in group["params"]:
+                digest.update(value.detach().float().numpy().tobytes())
+        steps.append(digest.hexdigest())
+
+    hook = optimisers.register_optimizer_step_post_hook(note)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def _files_written(root: Path) -> Iterator[set[str]]:
+    """Collect digests of the files of tensors below a folder that are written meanwhile.
+
+    A file is read when it gets its name, when it is deleted, and at the end. There is no way to
+    take an audit hook away: this process ends with its stage.
+    """
+    digests: set[str] = set()
+    listening = True
+
+    def note(path: Path, name: Path) -> None:
+        if not name.name.endswith(TENSORS) or name.name.endswith(STATE):
+            return
+        inside = name.absolute().is_relative_to(root) and path.is_file()
+        if inside and _mark(path) not in before:
+            digests.add(digest_of_tensors(path.read_bytes()))
+
+    def listen(event: str, values: tuple[Any, ...]) -> None:
+        if not listening or event not in ("os.rename", "os.remove", "shutil.rmtree"):
+            return
+        if any(isinstance(place, int) and place >= 0 for place in values[1:]):
+            return  # relative to an open folder, within a tree whose removal was told before
+        path = Path(os.fsdecode(values[0]))
+        if event == "shutil.rmtree":
+            for inner in path.rglob(f"*{TENSORS}"):
+                note(inner, inner)
+        else:
+            note(path, Path(os.fsdecode(values[1])) if event == "os.rename" else path)
+
+    before = {_mark(path) for path in root.rglob(f"*{TENSORS}")}  # inputs, and outs of others
+    sys.addaudithook(listen)
+    try:
+        yield digests
+    finally:
+        listening = False
+    for path in root.rglob(f"*{TENSORS}"):
+        note(path, path)
+
+
+def _mark(path: Path) -> tuple[int, int, int]:
+    """What changes with every writing of a file."""
+    facts = path.stat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def digest_of_tensors(content: bytes) -> str:
+    """Hash a file of tensors without the times in its header.
+
+    Args:
+        content: Of a safetensors file; anything else is hashed as it is.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    size = 8 + int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(content[8:size])
+        described = header.pop("__metadata__", {})
+        facts = {name: json.loads(text) for name, text in described.items()}
+    except (ValueError, AttributeError):
+        return hashlib.sha256(content).hexdigest()
+    for value in facts.values():
+        if isinstance(value, dict):
+            for name in TIMES:
+                value.pop(name, None)
+    text = json.dumps([header, facts], sort_keys=True)
+    return hashlib.sha256(text.encode() + content[size:]).hexdigest()
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ place, so that a network of jittered channels is a network of other channels, no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from neumeta.core.device import drawn
 from neumeta.inr.jitter import ChannelJitter
 from neumeta.models.tensor_specs import TensorSpec
 
@@ -54,7 +55,7 @@ class Bucket:
         Returns:
             Index i of each tensor, shape (tensors,).
         """
-        return torch.tensor([spec.index for spec in self.specs])
+        return torch.tensor([spec.index for spec in self.specs], device=self.channels.device)
 
     @cached_property
     def cells(self) -> Float[Tensor, "tensors 2"]:
@@ -64,6 +65,24 @@ class Bucket:
             1 / Cout and 1 / Cin, shape (tensors, 2); 0 for axes that do not follow the width.
         """
         return self.morphing / self.sizes
+
+    def to(self, device: torch.device) -> "Bucket":
+        """Move the coordinates.
+
+        Args:
+            device: Where to.
+
+        Returns:
+            The same bucket there.
+        """
+        return replace(
+            self,
+            channels=self.channels.to(device),
+            sizes=self.sizes.to(device),
+            identity=self.identity.to(device),
+            morphing=self.morphing.to(device),
+            places=self.places.to(device),
+        )
 
 
 def make_buckets(
@@ -110,7 +129,7 @@ def normalised(
         norm: N, the size that maps to 1.
         noise: Half range a of U(-a, a), channels; 0 for exact coordinates.
         draws: Number of draws.
-        generator: Source of the noise; needed when noise is above 0.
+        generator: Source of the noise, of the CPU; needed when noise is above 0.
         first_exact: Whether draw 0 is free of noise.
         moved: Noise of whole channels, see `ChannelJitter.draw`; None moves weights and sizes
             each on their own.
@@ -127,8 +146,9 @@ def normalised(
         channels = channels + moved[:, bucket.places].transpose(0, 1)
     elif noise > 0:
         reach = noise * bucket.morphing[:, None]
-        shifts = torch.rand((tensors, draws, rows, 2), generator=generator).mul_(2).sub_(1)
-        resized = torch.rand((tensors, draws, 2), generator=generator).mul_(2).sub_(1)
+        sampled = partial(drawn, torch.rand, generator=generator, device=channels.device)
+        shifts = sampled((tensors, draws, rows, 2)).mul_(2).sub_(1)
+        resized = sampled((tensors, draws, 2)).mul_(2).sub_(1)
         if first_exact:
             shifts[:, 0], resized[:, 0] = 0, 0
         channels = channels + shifts * reach[:, :, None]

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from neumeta.core.device import CPU, drawn
 from neumeta.models.groups import Group
 from neumeta.models.tensor_specs import TensorSpec
 
@@ -56,7 +57,12 @@ class ChannelJitter:
         return torch.cartesian_prod(*columns)
 
     def draw(
-        self, draws: int, noise: float, generator: torch.Generator | None, first_exact: bool
+        self,
+        draws: int,
+        noise: float,
+        generator: torch.Generator | None,
+        first_exact: bool,
+        device: torch.device = CPU,
     ) -> Float[Tensor, "draws channels"]:
         """Draw the noise of all channels.
 
@@ -65,11 +71,13 @@ class ChannelJitter:
             noise: Half range a of U(-a, a), channels.
             generator: Source of the noise.
             first_exact: Whether draw 0 is free of noise.
+            device: Where the noise is needed.
 
         Returns:
             Shape (draws, total + 1); the last column, for fixed axes, is 0.
         """
-        moved = torch.rand((draws, self.total + 1), generator=generator).mul_(2).sub_(1)
+        shape = (draws, self.total + 1)
+        moved = drawn(torch.rand, shape, generator=generator, device=device).mul_(2).sub_(1)
         moved[:, -1] = 0
         if first_exact:
             moved[0] = 0

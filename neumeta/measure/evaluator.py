@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from neumeta.core.errors import UserError
 from neumeta.data.dataset import Dataset, Split, SplitName
 from neumeta.measure.measurements import Measurement
 from neumeta.measure.results import ResultRow
@@ -42,7 +43,7 @@ class Evaluator:
 
         Args:
             family: What is measured.
-            dataset: The examples, and what they are for.
+            dataset: The examples, and what they are for; weights must lie where they do.
             split: Which of its splits.
             seen: Networks that the INR was trained at.
             whole: Run the whole network for every score. The features of its frozen trunk, made
@@ -112,8 +113,16 @@ class Evaluator:
 
         Returns:
             The measured row.
+
+        Raises:
+            UserError: If the task has other metrics.
         """
         values = self.values(at, weights)
+        if {*values} != {"accuracy", "loss"}:
+            found = " and ".join(values)
+            raise UserError(
+                f"task {self.task.name}: the table of widths holds accuracy and loss, not {found}"
+            )
         params, macs = self._cost(at)
         width, seen = at["width"], at in self.seen
         return ResultRow(method, width, seen, seed, **values, params=params, macs=macs)
@@ -196,7 +205,8 @@ def evaluate(
     """
     total = Tally()
     size = batch_size or _batch_size(split.inputs)
-    columns = (split.inputs, split.targets, torch.arange(len(split)))
+    rows = torch.arange(len(split), device=split.inputs.device)
+    columns = (split.inputs, split.targets, rows)
     with torch.no_grad():
         for some in zip(*(column.split(size) for column in columns), strict=True):
             batch = Batch(*some)

@@ -12,7 +12,8 @@ import pandas as pd
 
 from neumeta.core.files import atomic_write_text
 from neumeta.core.jobs import JobStore
-from neumeta.core.tables import Column, read_table
+from neumeta.core.tables import Column
+from neumeta.measure.frames import read_frame
 from neumeta.tasks.task import Metric
 
 _COLUMNS = {
@@ -25,7 +26,6 @@ _COLUMNS = {
     "params": Column("whole"),
     "macs": Column("whole"),
 }
-_DTYPES = {"text": "str", "whole": "int64", "flag": "bool", "number": "float64"}
 RESULT_COLUMNS = tuple(_COLUMNS)
 
 
@@ -134,6 +134,4 @@ def read_results(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: If the file is missing or its columns or values are not those of the table.
     """
-    frame = pd.DataFrame(read_table(path, _COLUMNS, "result table"), columns=list(_COLUMNS))
-    types = {name: _DTYPES[column.kind] for name, column in _COLUMNS.items()}
-    return frame.astype({**types, "seed": "Int64"})
+    return read_frame(path, _COLUMNS, "result table")

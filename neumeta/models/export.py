@@ -1,5 +1,6 @@
 """Writing a sampled network: safetensors for neumeta and PyTorch, ONNX for everybody else."""
 
+import copy
 import io
 import logging
 import warnings
@@ -57,7 +58,7 @@ def to_onnx(network: nn.Module, family: Family) -> bytes:
     """Export with a free batch axis; input `images` (normalised), output `outputs`.
 
     Args:
-        network: The network, in evaluation mode.
+        network: The network, in evaluation mode, on any device; not changed.
         family: Gives the input shape.
 
     Returns:
@@ -68,7 +69,7 @@ def to_onnx(network: nn.Module, family: Family) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
         program = torch.onnx.export(
-            network,
+            copy.deepcopy(network).cpu(),
             (family.example_input(2),),
             dynamo=True,
             input_names=["images"],

@@ -1,7 +1,8 @@
-"""Copying parameters out of a network and putting them in."""
+"""Copying parameters out of a network, putting them in, and moving them between devices."""
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 
@@ -29,3 +30,28 @@ def load_parameters(network: nn.Module, weights: Mapping[str, Tensor]) -> nn.Mod
     """
     network.load_state_dict(dict(weights), strict=True)
     return network
+
+
+def moved(weights: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Move parameters.
+
+    Args:
+        weights: Tensors by name.
+        device: Where to.
+
+    Returns:
+        Tensors by name; those that lie there already are shared.
+    """
+    return {name: value.to(device) for name, value in weights.items()}
+
+
+def place_of(weights: Mapping[str, Tensor]) -> torch.device:
+    """Tell where the parameters of a network lie.
+
+    Args:
+        weights: At least one tensor by name, all on one device.
+
+    Returns:
+        The device.
+    """
+    return next(iter(weights.values())).device

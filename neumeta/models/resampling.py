@@ -30,9 +30,10 @@ def resample(
     offset = 0.5 if origin == "centre" else 0.0
     positions = (torch.arange(size, dtype=torch.float64) + offset) * length / size - offset
     positions = positions.clamp(0, length - 1)
-    lower = positions.floor().long()
+    below = positions.floor().long()
+    share = (positions - below).to(weight.dtype).to(weight.device)
+    lower = below.to(weight.device)
     upper = (lower + 1).clamp(max=length - 1)
-    share = (positions - lower).to(weight.dtype)
     share = share.view([-1 if a == axis else 1 for a in range(weight.ndim)])
     return weight.index_select(axis, lower) * (1 - share) + weight.index_select(axis, upper) * share
 

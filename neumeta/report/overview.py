@@ -1,158 +1,160 @@
-"""The page that lists all experiments."""
+"""The page that lists all experiments: one table, and a card with a small figure for each."""
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from neumeta.core.errors import UserError
-from neumeta.report import wording
-from neumeta.report.methods import describe
-from neumeta.report.page import template
-from neumeta.report.style import accuracy_height
-from neumeta.report.summary import FORMAT
+from neumeta.core.records import Frozen, read_json
+from neumeta.report import blocks, figures
+from neumeta.report.page import render_page, template
+from neumeta.report.palette import light
+from neumeta.report.texts import Look, Texts
+from neumeta.report.wording import DASH, digits_for, percent, points, whole
 
-_TEXTS = ("experiment", "title", "summary", "headline", "dataset")
-_WIDTH, _HEIGHT = 340.0, 96.0  # of a small curve, SVG units
-
-
-def check_summary(value: Mapping[str, Any], where: str) -> None:
-    """Check one entry before it is shown.
-
-    Args:
-        value: What `summary` returned, read back.
-        where: Named in the error.
-
-    Raises:
-        UserError: On the first thing that is missing or wrong.
-    """
-    if value.get("format") != FORMAT:
-        raise UserError(
-            f"{where}: format is {value.get('format')!r}; must be {FORMAT}, "
-            "run the report stage again"
-        )
-    for key in _TEXTS:
-        if not isinstance(value.get(key), str):
-            raise UserError(f"{where}: {key} must be a text")
-    for key in ("base", "worst_gap"):
-        point = value.get(key)
-        if point is not None and not _is_point(point):
-            raise UserError(f"{where}: {key} must be null or hold a width and an accuracy")
-    if not isinstance(value.get("seeds"), int):
-        raise UserError(f"{where}: seeds must be a whole number")
-    if not isinstance(value.get("test_size"), int | None):
-        raise UserError(f"{where}: test_size must be a whole number or null")
-    curves = value.get("curves")
-    if not isinstance(curves, dict) or not all(
-        isinstance(points, list) and all(_is_point(point) for point in points)
-        for points in curves.values()
-    ):
-        raise UserError(f"{where}: curves must hold lists of points with width and accuracy")
+FORMAT: Literal[2] = 2
+DIGITS = 6  # of every float in a summary
+TEXTS = Texts("neumeta.report")
 
 
-def render_overview(summaries: Sequence[Mapping[str, Any]]) -> str:
-    """Write the page.
+class Spot(Frozen):
+    """An accuracy, a fraction, at a width; `label` says of what where it is not ours."""
 
-    Args:
-        summaries: Checked entries; shown by name.
-
-    Returns:
-        HTML with one card per experiment, linked to `EXPERIMENT/index.html`.
-    """
-    ordered = sorted(summaries, key=lambda entry: entry["experiment"])
-    return template("overview.html.j2").render(cards=[_card(entry) for entry in ordered])
+    width: int
+    accuracy: float  # or how far ours lies below another one
+    label: str = ""
 
 
-def _card(entry: Mapping[str, Any]) -> dict[str, Any]:
-    digits = wording.digits_for(entry["test_size"])
-    gap = entry["worst_gap"]
-    facts = []
-    if entry["base"]:
-        base = entry["base"]
-        facts.append(
-            (
-                "Base network",
-                f"{wording.percent(base['accuracy'], digits)} at width {base['width']}",
-            )
-        )
-    ours = entry["curves"].get("neumeta", [])
-    if ours:
-        low, high = min(ours, key=_width), max(ours, key=_width)
-        text = " to ".join(
-            f"{wording.percent(point['accuracy'], digits)} at width {point['width']}"
-            + ("" if point.get("seen", True) else " (not trained)")
-            for point in ([low, high] if low is not high else [low])
-        )
-        facts.append(("NeuMeta", text))
-    if gap:
-        side = "below" if gap["accuracy"] > 0 else "above"
-        text = f"at worst {wording.points(gap['accuracy'], digits)} {side}, at width {gap['width']}"
-        facts.append(("Against individual, trained widths", text))
-    size = f", {wording.whole(entry['test_size'])} test examples" if entry["test_size"] else ""
-    facts.append(("Data", f"{entry['dataset']}{size}"))
-    facts.append(("INR seeds", str(entry["seeds"])))
-    return {**entry, "facts": facts, "curve": Markup(mini_curve(entry["curves"]))}
+class Point(Spot):
+    """A spot, and whether networks of that width were built in training."""
+
+    seen: bool
 
 
-def mini_curve(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Draw the curves of one card without axes; the numbers stand beside it.
+class Summary(Frozen):
+    """What the overview shows of one experiment; no times."""
 
-    Args:
-        curves: Points with width, accuracy and seen, by method.
-
-    Returns:
-        An inline SVG; empty if there is nothing to draw.
-    """
-    every = [point for points in curves.values() for point in points]
-    if not every:
-        return ""
-    widths = [point["width"] for point in every]
-    heights = [float(accuracy_height(point["accuracy"])) for point in every]
-    low_x, span_x = min(widths), max(max(widths) - min(widths), 1)
-    low_y, span_y = min(heights), max(max(heights) - min(heights), 0.1)
-
-    def place(point: Mapping[str, Any]) -> tuple[float, float]:
-        x = 8 + (point["width"] - low_x) / span_x * (_WIDTH - 16)
-        y = (float(accuracy_height(point["accuracy"])) - low_y) / span_y
-        return x, _HEIGHT - 8 - y * (_HEIGHT - 16)
-
-    parts = [f'<svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" aria-hidden="true" focusable="false">']
-    seen = [place(point)[0] for point in curves.get("neumeta", []) if point.get("seen")]
-    if seen:
-        half = (_WIDTH - 16) / span_x / 2
-        left, right = max(min(seen) - half, 0), min(max(seen) + half, _WIDTH)
-        parts.append(
-            f'<rect x="{left:.1f}" y="0" width="{right - left:.1f}" height="{_HEIGHT:g}" '
-            'fill="var(--tint)"></rect>'
-        )
-    for method in reversed(describe(curves)):
-        points = [place(point) for point in sorted(curves[method.name], key=_width)]
-        if not points:
-            continue
-        if len(points) == 1:  # a line of one point is nothing to see
-            ((x, y),) = points
-            colour = f"var(--{method.colour})"
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"></circle>')
-            continue
-        dash = " ".join(f"{length:g}" for length in method.dash)
-        parts.append(
-            f'<polyline fill="none" stroke="var(--{method.colour})" stroke-linejoin="round" '
-            f'stroke-width="{2.5 if method.name == "neumeta" else 1.5}" '
-            f'stroke-dasharray="{dash or "none"}" '
-            f'points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"></polyline>'
-        )
-    return "".join(parts) + "</svg>"
+    format: Literal[2]
+    experiment: str
+    title: str
+    summary: str  # what was done
+    headline: str  # what came out of it
+    dataset: str
+    test_size: int | None  # number of test examples; None where others were used
+    seeds: int  # how many of ours
+    base: Spot | None  # the network it starts from
+    ours: tuple[Point | None, Point | None, Point | None]  # see `_three_spots`
+    control: Spot | None  # the best of the others, at their smallest trained width
+    worst_gap: Spot | None  # how far ours lies below networks trained for one width each
+    curves: dict[str, tuple[Point, ...]]
+    looks: tuple[Look, ...]  # of these, the first one on top
 
 
-def _width(point: Mapping[str, Any]) -> float:
-    return float(point["width"])
+def rounded(value: float) -> float:
+    """Round a float as summaries and metrics hold it."""
+    return round(float(value), DIGITS)
 
 
-def _is_point(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(value.get(key), int | float)
-        and not isinstance(value.get(key), bool)
-        and math.isfinite(value[key])
-        for key in ("width", "accuracy")
+def curve(rows: Iterable[tuple[int, float, bool]]) -> tuple[Point, ...]:
+    """Collect the points of a curve from width, accuracy, and whether that width was trained."""
+    return tuple(Point(width=int(w), accuracy=rounded(v), seen=bool(seen)) for w, v, seen in rows)
+
+
+def _three_spots(points: Sequence[Point]) -> tuple[Point | None, Point | None, Point | None]:
+    """Choose the largest and the smallest trained width, and the furthest one never built."""
+    seen = sorted((point for point in points if point.seen), key=attrgetter("width"))
+    high, low = (seen[-1], seen[0]) if seen else (None, None)
+    middle = (high.width + low.width) / 2 if high and low else 0
+    others = (point for point in points if not point.seen)
+    return high, low, max(others, key=lambda point: abs(point.width - middle), default=None)
+
+
+def finished(page: blocks.Page, files: Mapping[str, str], **facts: Any) -> blocks.Report:
+    """Write a page, and a summary with `facts` that it does not tell; the first look is ours."""
+    summary = Summary(
+        format=FORMAT,
+        experiment=page.name,
+        title=str(page.text.get("title") or page.name),
+        summary=str(page.text.get("summary") or ""),
+        headline=page.headline,
+        ours=_three_spots(facts["curves"][facts["looks"][0].name]),
+        **facts,
     )
+    text = blocks.json_text(summary.model_dump(mode="json", exclude_defaults=True))
+    return blocks.Report({**files, "index.html": render_page(page)}, text)
+
+
+def read_summaries(folder: str | Path) -> list[Summary]:
+    """Read the JSON files of a folder, each of which has the name of its experiment."""
+    if not Path(folder).is_dir():
+        raise UserError(f"{folder}: no such folder; run the report stage first")
+    found = {path: read_json(path, Summary) for path in sorted(Path(folder).glob("*.json"))}
+    for path, summary in found.items():
+        if summary.experiment != path.stem:
+            told = f"experiment is {summary.experiment!r}; must be {path.stem!r}"
+            raise UserError(f"{path}: {told}, the name of the file")
+    return list(found.values())
+
+
+def render_overview(summaries: Iterable[Summary]) -> str:
+    """Write the page: one row and one card per experiment, by name, linked to its page."""
+    ordered, cards = sorted(summaries, key=attrgetter("experiment")), []
+    for place, summary in enumerate(ordered):
+        figure = Markup(figures.inline(_small_figure(summary).svg, f"card-{place}"))
+        legend = [look.head for look in _drawn(summary)]
+        cards.append((summary, _link(summary), figure, legend))
+    columns = [blocks.small(head, text) for head, text in TEXTS.words["columns"].items()]
+    table = blocks.Table(
+        "All experiments", columns, [_row(s) for s in ordered], TEXTS("note"), compact=True
+    )
+    return template("overview.html.j2").render(cards=cards, table=table)
+
+
+def _link(summary: Summary) -> str:
+    return f"{quote(summary.experiment)}/index.html"
+
+
+def _row(summary: Summary) -> blocks.Row:
+    digits, gap = digits_for(summary.test_size), summary.worst_gap
+
+    def cell(spot: Spot | None, text: str = "") -> str:
+        if spot is None:
+            return DASH
+        text = text or percent(spot.accuracy, digits)
+        return blocks.small(text, f"h = {spot.width}", spot.label)
+
+    link = Markup('<a href="{}">{}</a>').format(_link(summary), summary.experiment)
+    size = f", {whole(summary.test_size)}" if summary.test_size else ""
+    side = "below" if gap and gap.accuracy > 0 else "above"
+    text = f"{points(gap.accuracy, digits)} {side}" if gap else ""
+    spots = (summary.base, *summary.ours, summary.control)
+    first = blocks.small(link, f"{summary.dataset}{size}")
+    return blocks.Row([first, *map(cell, spots), cell(gap, text), str(summary.seeds)])
+
+
+def _drawn(summary: Summary) -> list[Look]:
+    return [look for look in summary.looks if summary.curves.get(look.name)]
+
+
+def _small_figure(summary: Summary) -> blocks.Drawing:
+    every = [point for look in _drawn(summary) for point in summary.curves[look.name]]
+    trained = {point.width for point in every if point.seen}
+    with figures.look():
+        figure = figures.new_figure(190, width=400)
+        axes = figure.add_subplot()
+        figures.shade_trained(axes, {point.width: point.width in trained for point in every})
+        for place, look in enumerate(_drawn(summary)):
+            spots = sorted(summary.curves[look.name], key=attrgetter("width"))
+            style: dict[str, Any] = {"color": light(look.colour), "zorder": 9 - place}
+            style |= {"linewidth": 1.5 if place else 2.5, "marker": "" if spots[1:] else "o"}
+            style |= {"dashes": look.dash} if look.dash else {}
+            heights = figures.accuracy_height([point.accuracy for point in spots])
+            axes.plot([point.width for point in spots], heights, **style)
+        figures.accuracy_axis(axes, [point.accuracy for point in every], apart=0.1)
+        axes.set_ylabel("test accuracy")
+        figures.width_axis(axes, {point.width for point in every}, marks=8)
+        return figures.saved(figure)

@@ -1,116 +1,92 @@
 (function () {
   "use strict";
-  const widths = JSON.parse(document.getElementById("data").textContent);
-  const range = document.getElementById("width-range");
-  const number = document.getElementById("width-number");
-  const chosen = document.getElementById("chosen");
-  const rows = document.querySelectorAll("#row tbody tr");
-  const figure = document.getElementById("figure-width");
-  const places = JSON.parse(figure.dataset.places);
-  const pictures = Array.from(figure.querySelectorAll("svg"));
+  const all = (selector, parent) => Array.from((parent || document).querySelectorAll(selector));
 
-  function set(parent, field, text) {
-    parent.querySelector(`[data-field="${field}"]`).textContent = text;
-  }
-
-  function nearest(width) {
-    let best = 0;
-    widths.forEach((entry, place) => {
-      if (Math.abs(entry.width - width) < Math.abs(widths[best].width - width)) best = place;
-    });
-    return best;
-  }
-
-  function element(name, attributes, text) {
-    const made = document.createElementNS(pictures[0].namespaceURI, name);
-    for (const key in attributes) made.setAttribute(key, attributes[key]);
-    if (text !== undefined) made.textContent = text;
-    return made;
-  }
-
-  function moveCursor(width) {
-    pictures.forEach((svg, place) => {
-      const x = places[place].x[width];
-      const old = svg.querySelector(".cursor");
-      if (old) old.remove();
-      if (x === undefined) return;
-      const group = element("g", { class: "cursor" });
-      group.append(
-        element("line", { x1: x, x2: x, y1: places[place].top, y2: places[place].bottom }),
-        element("text", { x: x, y: places[place].top - 3 }, "h = " + width)
-      );
-      svg.append(group);
-    });
-  }
-
-  function show(place, source) {
-    const entry = widths[place];
-    if (source !== range) range.value = place;
-    if (source !== number) number.value = entry.width;
-    range.setAttribute("aria-valuetext", "width " + entry.width);
-    for (const field of ["width", "params", "share", "macs", "kept"]) set(chosen, field, entry[field]);
-    const badge = chosen.querySelector(".badge");
-    badge.textContent = entry.seen ? "trained width" : "not trained";
-    badge.dataset.seen = String(entry.seen);
-    entry.cells.forEach((cell, at) => {
-      const row = rows[at];
-      row.classList.toggle("absent", cell.value === null);
-      set(row, "accuracy", cell.accuracy);
-      set(row, "spread", cell.spread ? "± " + cell.spread : "");
-      set(row, "range", cell.range || cell.note);
-      set(row, "n", cell.n || "");
-      for (const field of ["loss", "params", "macs"]) set(row, field, cell[field]);
-    });
-    document.querySelectorAll(".all tbody tr").forEach((row) => {
-      row.classList.toggle("current", row.cells[0].dataset.value === String(entry.width));
-    });
-    moveCursor(entry.width);
-  }
-
-  function pickAt(event, svg, place) {
-    const scale = svg.viewBox.baseVal.width / svg.getBoundingClientRect().width;
-    const x = (event.clientX - svg.getBoundingClientRect().left) * scale;
-    let best = null;
-    for (const width in places[place].x) {
-      const away = Math.abs(places[place].x[width] - x);
-      if (best === null || away < best.away) best = { width: Number(width), away: away };
-    }
-    if (best) show(nearest(best.width));
+  // A link, also one from outside, opens the section that it leads to.
+  function openTarget() {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const fold = target && target.closest("details");
+    if (!fold) return;
+    fold.open = true;
+    target.scrollIntoView();
   }
 
   function sortBy(table, column, header) {
     const down = header.getAttribute("aria-sort") === "ascending";
-    const value = (row) => row.cells[column].dataset.value;
-    const sorted = Array.from(table.tBodies[0].rows).sort((a, b) => {
-      if (value(a) === "" || value(b) === "") return (value(a) === "") - (value(b) === "");
-      return (down ? -1 : 1) * (Number(value(a)) - Number(value(b)));
+    const text = (row) => (row.cells[column].firstChild || row).textContent.replace(/\s/g, "");
+    const sorted = Array.from(table.tBodies[0].rows).sort((one, other) => {
+      const [a, b] = [parseFloat(text(one)), parseFloat(text(other))];
+      if (isNaN(a) && isNaN(b)) return (down ? -1 : 1) * text(one).localeCompare(text(other));
+      return isNaN(a) || isNaN(b) ? isNaN(a) - isNaN(b) : (down ? -1 : 1) * (a - b);
     });
     table.tBodies[0].append(...sorted);
-    table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
+    all("thead th", table).forEach((other) => other.removeAttribute("aria-sort"));
     header.setAttribute("aria-sort", down ? "descending" : "ascending");
   }
 
-  document.querySelectorAll("table.sortable").forEach((table) => {
-    table.querySelectorAll("thead th").forEach((header, column) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "sort";
-      button.append(...header.childNodes);
-      header.append(button);
-      button.addEventListener("click", () => sortBy(table, column, header));
-    });
-  });
+  function setUpPicker(picker) {
+    const choices = JSON.parse(picker.querySelector(".choices").textContent);
+    const range = picker.querySelector("[type=range]");
+    const number = picker.querySelector("[type=number]");
+    const label = picker.querySelector("label").textContent.toLowerCase();
+    const rows = all("tbody tr", picker);
+    const figure = document.getElementById(picker.dataset.figure);
+    const { x: places, top, bottom } = JSON.parse(figure.dataset.places);
+    const svg = figure.querySelector("svg");
+    const field = (name) => picker.querySelector(`[data-field="${name}"]`);
+    const closest = (away) => away.indexOf(Math.min(...away));
+    const nearest = (at) => closest(choices.map((choice) => Math.abs(choice.at - at)));
 
-  range.addEventListener("input", () => show(Number(range.value), range));
-  number.addEventListener("input", () => {
-    if (number.value !== "") show(nearest(Number(number.value)), number);
-  });
-  number.addEventListener("change", () => show(nearest(Number(number.value || 0))));
-  document.querySelector(".control").addEventListener("submit", (event) => event.preventDefault());
-  pictures.forEach((svg, place) => {
-    svg.addEventListener("click", (event) => pickAt(event, svg, place));
-  });
-  figure.classList.add("pickable");
-  document.querySelectorAll(".js-only").forEach((part) => part.removeAttribute("hidden"));
-  show(Number(range.value));
+    function moveCursor(at) {
+      all(".cursor", svg).forEach((old) => old.remove());
+      if (places[at] === undefined) return;
+      const add = (name, attributes) => {
+        const made = svg.appendChild(document.createElementNS(svg.namespaceURI, name));
+        for (const key in attributes) made.setAttribute(key, attributes[key]);
+        return made;
+      };
+      add("line", { class: "cursor", x1: places[at], x2: places[at], y1: top, y2: bottom });
+      add("text", { class: "cursor", x: places[at], y: top - 3 }).textContent = "h = " + at;
+    }
+    function show(index, source) {
+      const choice = choices[index];
+      if (source !== range) range.value = index;
+      if (source !== number) number.value = choice.at;
+      range.setAttribute("aria-valuetext", `${label} ${choice.at}`);
+      for (const name of ["at", "badge", "text"]) field(name).textContent = choice[name];
+      field("badge").dataset.strong = choice.strong;
+      choice.rows.forEach((cells, row) => {
+        rows[row].classList.toggle("absent", cells[0] === "–");
+        cells.forEach((text, column) => { rows[row].cells[column + 1].textContent = text; });
+      });
+      all("table.sortable tbody tr").forEach((row) => {
+        row.classList.toggle("current", row.cells[0].textContent === String(choice.at));
+      });
+      moveCursor(choice.at);
+    }
+    range.addEventListener("input", () => show(Number(range.value), range));
+    number.addEventListener("input", () => number.value !== "" && show(nearest(Number(number.value)), number));
+    number.addEventListener("change", () => show(nearest(Number(number.value || 0))));
+    picker.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
+    svg.addEventListener("click", (event) => {
+      const box = svg.getBoundingClientRect();
+      const x = ((event.clientX - box.left) * svg.viewBox.baseVal.width) / box.width;
+      show(closest(choices.map((choice) => Math.abs((places[choice.at] ?? Infinity) - x))));
+      picker.closest("details").open = true;
+      picker.scrollIntoView({ block: "nearest" });
+    });
+    figure.classList.add("pickable");
+    show(Number(range.value));
+  }
+
+  all("table.sortable").forEach((table) => all("thead th", table).forEach((header, column) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "sort" });
+    button.append(...header.childNodes);
+    header.append(button);
+    button.addEventListener("click", () => sortBy(table, column, header));
+  }));
+  all(".picker").forEach(setUpPicker);
+  all(".js-only").forEach((part) => part.removeAttribute("hidden"));
+  window.addEventListener("hashchange", openTarget);
+  openTarget();
 })();

@@ -1,6 +1,8 @@
-"""Numbers and sentences as a reader sees them."""
+"""Numbers as a reader sees them; a dash stands where nothing was measured."""
 
 import math
+from collections.abc import Iterable
+from typing import SupportsFloat
 
 SPACE = "\u202f"  # narrow, no break
 DASH = "–"
@@ -8,43 +10,37 @@ MINUS = "−"
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
-    """Write a fraction as per cent.
-
-    Args:
-        fraction: 0 to 1, or None or NaN where nothing was measured.
-        digits: Decimals.
-
-    Returns:
-        Such as `97.8 %`, or a dash.
-    """
+    """Write a fraction as per cent, such as `97.8 %`."""
     if fraction is None or not math.isfinite(fraction):
         return DASH
     return f"{100 * fraction:.{digits}f}{SPACE}%"
 
 
 def points(difference: float, digits: int = 1) -> str:
-    """Write a difference of accuracies in percentage points, without sign.
-
-    Args:
-        difference: As a fraction.
-        digits: Decimals.
-
-    Returns:
-        Such as `1.2 points`.
-    """
+    """Write a difference of two fractions without its sign, such as `1.2 points`."""
     text = f"{100 * abs(difference):.{digits}f}"
     return f"{text}{SPACE}{'point' if float(text) == 1 else 'points'}"
 
 
+def hundredths(value: float, digits: int, plus: bool = False) -> str:
+    """Write a fraction in hundredths, such as `−0.12`, or `+0.12` as a difference; NaN is empty."""
+    if not math.isfinite(value):
+        return ""
+    text = f"{100 * value:{'+' if plus else ''}.{digits}f}"
+    if float(text) == 0:
+        return "±0" if plus else f"{0:.{digits}f}"
+    return text.replace("-", MINUS)
+
+
+def change(before: int | float, after: int | float) -> str:
+    """Write a relative change, such as `−23.3 %`; a dash where `before` is not positive."""
+    if not before > 0 or not math.isfinite(after):
+        return DASH
+    return f"{hundredths(after / before - 1, 1, plus=True).replace('±', '')}{SPACE}%"
+
+
 def count(value: int | float) -> str:
-    """Write a large number short.
-
-    Args:
-        value: Zero or more.
-
-    Returns:
-        Three significant digits with k, M or G, such as `64.9k`; a dash for NaN.
-    """
+    """Write a large number short: three significant digits with k, M or G, such as `64.9k`."""
     if not math.isfinite(value):
         return DASH
     for limit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -53,45 +49,13 @@ def count(value: int | float) -> str:
     return f"{value:.0f}"
 
 
-def whole(value: int | float) -> str:
-    """Write a whole number with thin gaps between thousands.
-
-    Args:
-        value: The number, rounded to the next integer.
-
-    Returns:
-        Such as `64 906`; a dash for NaN.
-    """
-    return f"{value:,.0f}".replace(",", SPACE) if math.isfinite(value) else DASH
-
-
-def change(before: int | float, after: int | float) -> str:
-    """Write a relative change.
-
-    Args:
-        before: The earlier value.
-        after: The later value.
-
-    Returns:
-        Such as `−23.3 %`; a dash where `before` is not positive.
-    """
-    if not before > 0 or not math.isfinite(after):
-        return DASH
-    text = f"{100 * (after / before - 1):+.1f}"
-    if float(text) == 0:
-        return f"0{SPACE}%"
-    return f"{text.replace('-', MINUS)}{SPACE}%"
+def whole(value: SupportsFloat, digits: int = 0) -> str:
+    """Write a number with thin gaps between thousands, such as `64 906`."""
+    return f"{value:,.{digits}f}".replace(",", SPACE) if math.isfinite(value) else DASH
 
 
 def duration(seconds: int | float) -> str:
-    """Write a time.
-
-    Args:
-        seconds: Wall time.
-
-    Returns:
-        Such as `4.2 s`, `1 min 12 s` or `2 h 05 min`; a dash for NaN.
-    """
+    """Write a time, such as `4.2 s`, `1 min 12 s` or `2 h 05 min`."""
     if not math.isfinite(seconds):
         return DASH
     if seconds < 59.95:
@@ -103,26 +67,17 @@ def duration(seconds: int | float) -> str:
     return f"{hours}{SPACE}h {minutes:02d}{SPACE}min"
 
 
-def standard_error(accuracy: float, size: int) -> float:
-    """Compute the binomial standard error of a measured accuracy.
+def several(number: int, word: str) -> str:
+    """Write a number of things, such as `1 seed` or `3 seeds`."""
+    return f"{whole(number)} {word}{'' if number == 1 else 's'}"
 
-    Args:
-        accuracy: Fraction 0 to 1.
-        size: Number of test examples.
 
-    Returns:
-        A fraction.
-    """
-    return math.sqrt(max(accuracy * (1 - accuracy), 0.0) / size)
+def span(numbers: Iterable[SupportsFloat]) -> str:
+    """Write the least and the greatest of some whole numbers, such as `3` or `1 to 3`."""
+    ordered = sorted(int(float(number)) for number in numbers)
+    return " to ".join(str(number) for number in dict.fromkeys((ordered[0], ordered[-1])))
 
 
 def digits_for(size: int | None) -> int:
-    """Choose decimals of a per cent that the test set can carry.
-
-    Args:
-        size: Number of test examples, or None where unknown.
-
-    Returns:
-        1, or 2 from 5,000 examples on.
-    """
+    """Choose the decimals of a per cent that a test set can carry: 2 from 5,000 examples on."""
     return 2 if size is not None and size >= 5000 else 1

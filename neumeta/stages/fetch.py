@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from neumeta.core.checkpoint import write_checkpoint
+from neumeta.core.device import CPU, describe
 from neumeta.core.errors import UserError
 from neumeta.core.reading import PARAMS_FILE, load_section, load_value
-from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.evaluator import validation_on
@@ -15,10 +16,9 @@ from neumeta.models.params import FamilyParams
 from neumeta.models.registry import make_family
 from neumeta.tasks.registry import task_of
 from neumeta.training.base_network import fetch_base, train_base
+from neumeta.training.curve import CURVE_COLUMNS
 from neumeta.training.fit import EpochRecord
 from neumeta.training.params import FetchParams
-
-CURVE_COLUMNS = ("epoch", "loss", "val_accuracy")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,15 +31,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     parser = stage_parser("fetch", "--experiment", "--dataset", "--out", "--history", "--record")
+    add_device_flag(parser)
     args = flags(argv, parser)
 
     def body() -> None:
+        device = device_of(args)
         params = load_section(FetchParams, f"{args.experiment}.fetch")
         shape = load_section(FamilyParams, f"{args.experiment}.family")
         expected = load_value(f"{args.experiment}.dataset")
         asked = {"dataset": expected, "family": shape, "fetch": params}
-        with recorded("fetch", args.record, params=asked):
-            dataset = read_dataset(args.dataset)
+        if params.source != "train":
+            device = CPU  # the network is only read
+        with recorded("fetch", args.record, device=describe(device), params=asked):
+            dataset = read_dataset(args.dataset).to(device)
             if dataset.name != expected:
                 raise UserError(
                     f"{PARAMS_FILE}: experiments.{args.experiment} is {dataset.name!r}; "

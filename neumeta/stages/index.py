@@ -2,13 +2,10 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_text
 from neumeta.core.stage import flags, stage_parser, staged
-from neumeta.report import check_summary, render_overview
-from neumeta.report.reading import read_json
+from neumeta.report.overview import read_summaries, render_overview
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,20 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = flags(argv, stage_parser("index", "--summaries", "--out"))
 
     def body() -> None:
-        folder = Path(args.summaries)
-        if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder; run the report stage first")
-        summaries = []
-        for path in sorted(folder.glob("*.json")):
-            value = read_json(path)
-            check_summary(value, str(path))
-            if value["experiment"] != path.stem:
-                raise UserError(
-                    f"{path}: experiment is {value['experiment']!r}; must be {path.stem!r}, "
-                    "the name of the file"
-                )
-            summaries.append(value)
-        atomic_write_text(args.out, render_overview(summaries))
+        atomic_write_text(args.out, render_overview(read_summaries(args.summaries)))
 
     return staged("index", body)
 

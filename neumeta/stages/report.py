@@ -6,20 +6,14 @@ from pathlib import Path
 
 from neumeta.core.files import atomic_write_text
 from neumeta.core.reading import load_section
+from neumeta.core.records import StageRun, read_json
 from neumeta.core.stage import flags, git_revision, stage_parser, staged
-from neumeta.methods.metamorphosis.params.experiment import Experiment
-from neumeta.report import Facts, build_report
-from neumeta.report.reading import (
-    BASE_COLUMNS,
-    TRAIN_COLUMNS,
-    read_ablations,
-    read_dataset_facts,
-    read_history,
-    read_inr,
-    read_run,
-    read_tables,
-    read_variation,
-)
+from neumeta.measure.frames import read_frame
+from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS, HISTORY_COLUMNS
+from neumeta.methods.metamorphosis.params.experiment import ReportParams
+from neumeta.methods.metamorphosis.report import inputs as reading
+from neumeta.methods.metamorphosis.report.page import build_report
+from neumeta.training.curve import CURVE_COLUMNS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,25 +29,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     compulsory += ["--baselines", "--ablate", "--dataset", "--out", "--summary"]
     parser = stage_parser("report", *compulsory)
     parser.add_argument("--inr", help="folder of the INRs, to tell their size")
-    parser.add_argument("--runs", nargs="*", default=[], help="*.run.json in pipeline order")
+    parser.add_argument(
+        "--runs", nargs="+", required=True, help="*.run.json of all stages, in pipeline order"
+    )
     args = flags(argv, parser)
 
     def body() -> None:
-        section = load_section(Experiment, args.experiment)
-        facts = Facts(
+        section = load_section(ReportParams, f"{args.experiment}.report")
+        runs = [read_json(path, StageRun) for path in args.runs]
+        inputs = reading.ReportInputs(
             experiment=args.experiment,
-            results=read_tables([args.sweep, args.baselines]),
-            base_history=read_history(args.base_history, BASE_COLUMNS),
-            train_history=read_history(args.train_history, TRAIN_COLUMNS),
-            variation=read_variation(args.permute),
-            dataset=read_dataset_facts(args.dataset),
-            runs=[read_run(path) for path in args.runs],
-            params=section.model_dump(mode="json"),
+            results=reading.read_tables([args.sweep, args.baselines]),
+            base_history=read_frame(args.base_history, CURVE_COLUMNS),
+            train_history=read_frame(args.train_history, HISTORY_COLUMNS),
+            variation=read_json(args.permute, reading.Variation),
+            dataset=read_json(args.dataset, reading.Dataset),
+            runs=runs,
+            params=reading.section_of(runs, section.model_dump(mode="json")),
             revision=git_revision(),
-            inr=read_inr(args.inr) if args.inr else None,
-            ablations=read_ablations(args.ablate),
+            inr=reading.read_inrs(args.inr) if args.inr else None,
+            ablations=read_frame(args.ablate, ABLATION_COLUMNS),
         )
-        report = build_report(facts)
+        report = build_report(inputs)
         for name, text in report.files.items():
             atomic_write_text(Path(args.out) / name, text)
         atomic_write_text(args.summary, report.summary)

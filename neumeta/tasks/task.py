@@ -42,7 +42,8 @@ class Task(Protocol):
 
     Attributes:
         name: As a dataset's header holds it.
-        metrics: What a network is judged by; the first one decides.
+        metrics: What a network is judged by. The first one decides: a share of the examples, the
+            more the better, so that its sampling error is known.
     """
 
     name: str

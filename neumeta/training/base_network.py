@@ -37,7 +37,7 @@ def train_base(
 
     Args:
         family: Its base width is built.
-        dataset: Its train split is used.
+        dataset: Its train split is used; the network is trained where it lies.
         params: The section `fetch` with a recipe.
         validate: Scores the network after every epoch, for the curve only; see `fit`.
 
@@ -45,7 +45,7 @@ def train_base(
         The parameters with BatchNorm folded, and the loss curve.
     """
     assert params.recipe is not None
-    network = family.initialised(family.base, params.seed)
+    network = family.initialised(family.base, params.seed).to(dataset.device)
     _, curve = fit(
         network,
         dataset.split("train"),

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from neumeta.core.device import autocast
 from neumeta.core.fields import Precision
 from neumeta.core.progress import progress
 from neumeta.data.augmentation import crop_and_flip
@@ -15,7 +16,7 @@ from neumeta.data.params import AugmentationParams
 from neumeta.models.family import Family
 from neumeta.models.parts import Part, apply_part
 from neumeta.tasks.batch import Batch
-from neumeta.training.features import DTYPES, TRUNK_BATCH, features, products_in, trunk_part
+from neumeta.training.features import DTYPES, TRUNK_BATCH, features, trunk_part
 
 TEACHER_BATCH = 1000
 
@@ -44,7 +45,7 @@ class Teacher:
         Returns:
             Float32, shape (n, ...), without gradients.
         """
-        with torch.no_grad(), products_in(self.precision):
+        with torch.no_grad(), autocast(inputs.device, self.precision):
             parts = [
                 apply_part(self.network, self.weights, some, part).float()
                 for some in progress(inputs.split(TEACHER_BATCH), "answers of the teacher")
@@ -91,11 +92,12 @@ class Examples:
         """Fetch examples.
 
         Args:
-            rows: What `rows` gave, shape (b,).
+            rows: What `rows` gave, shape (b,), drawn on the CPU.
 
         Returns:
-            Those examples.
+            Those examples, on the device where they lie.
         """
+        rows = rows.to(self.views.device)
         return Batch(self.views.flatten(0, 1)[rows], self.targets[rows % len(self)], rows)
 
     @cached_property

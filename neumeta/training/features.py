@@ -19,18 +19,6 @@ TRUNK_BATCH = 100
 DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def products_in(precision: Precision) -> torch.autocast:
-    """Choose the type of matrix products.
-
-    Args:
-        precision: As the params name it.
-
-    Returns:
-        A context in which they run in that type.
-    """
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
-
-
 def trunk_part(family: Family) -> Part:
     """Tell what takes the features.
 

@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import torch
 
+from neumeta.core.device import CPU, autocast
 from neumeta.core.fields import Precision
 from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
-from neumeta.training.features import feature_split, products_in
+from neumeta.training.features import feature_split
 from tests.benchmarks.case import NOISE, WIDTH, Case, train_params
 from tests.benchmarks.reference import Result
 from tests.toy import at
@@ -46,12 +47,12 @@ def sweep_of(
     evaluator = Evaluator(case.family, case.data)
 
     def once() -> object:
-        with products_in(precision):
+        with autocast(CPU, precision):
             return feature_split(case.family, case.base, test)
 
     def width(draws: int) -> Result:
         random = torch.Generator().manual_seed(0)
-        with products_in(precision):
+        with autocast(CPU, precision):
             weights = morph.weights(WIDTH, draws=draws, noise=NOISE, generator=random)
             values = evaluator.values(at(WIDTH), weights)
         return values["accuracy"], values["loss"]

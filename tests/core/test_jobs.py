@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from neumeta.core import jobs as module
 from neumeta.core import unchanged
+from neumeta.core.device import CPU
 from neumeta.core.errors import UserError
 from neumeta.core.jobs import STATE, Finished, Job, JobStore, shared_by
 from neumeta.core.ledger import Entry, write_ledger
@@ -214,12 +216,12 @@ def test_jobs_are_found_again_after_a_refactoring_that_was_accepted(
     data.write_bytes(b"1")
 
     def found() -> bool:
-        shared = shared_by("sweep", {"draws": 3}, {"dataset": data})
+        shared = shared_by("sweep", {"draws": 3}, {"dataset": data}, CPU)
         return store_in(tmp_path / "kept", shared).read(work.job(1)) is not None
 
     write("x = 1 + 1")
     before = unchanged.own_identity("sweep")
-    store_in(tmp_path / "kept", shared_by("sweep", {"draws": 3}, {"dataset": data})).run(
+    store_in(tmp_path / "kept", shared_by("sweep", {"draws": 3}, {"dataset": data}, CPU)).run(
         [work.job(1)]
     )
     assert found()
@@ -235,7 +237,15 @@ def test_jobs_are_found_again_after_a_refactoring_that_was_accepted(
 
 
 def test_code_is_part_of_what_jobs_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = shared_by("sweep", None, {})
+    shared = shared_by("sweep", None, {}, CPU)
     assert shared["code"] == unchanged.own_identity("sweep") != unchanged.own_identity("train")
     monkeypatch.setattr(module, "own_identity", lambda stage: f"other code of {stage}")
-    assert shared_by("sweep", None, {})["code"] == "other code of sweep"
+    assert shared_by("sweep", None, {}, CPU)["code"] == "other code of sweep"
+
+
+def test_devices_of_one_type_share_jobs_and_the_cpu_keeps_its_own() -> None:
+    def shared(name: str) -> dict[str, Any]:
+        return shared_by("sweep", None, {}, torch.device(name))
+
+    assert "device" not in shared("cpu")  # keys are what they were before there was a choice
+    assert shared("cuda:0") == shared("cuda:1") == shared("cpu") | {"device": "cuda"}

@@ -10,6 +10,7 @@ from neumeta.core.reading import read_yaml
 from neumeta.gate.accept import twin_params
 from neumeta.gate.budgets import WIDTH_STEP, cut
 from neumeta.gate.side import write_params
+from neumeta.models.registry import make_family
 from neumeta.stages._params_file import Params, load_params
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,26 @@ def test_no_budget_is_left(twins: dict[str, Any], real: dict[str, Any]) -> None:
     asked = {place.rpartition(".")[2] for place, value in leaves(real) if value is not None}
     assert {name for name, values in found.items() if values} >= asked & set(MOST)
     assert {"steps", "epochs", "batch_size", "views", "draws"} <= asked
+
+
+def test_every_experiment_resamples_what_is_not_square(checked: Params) -> None:
+    """Else a twin could not tell the axes of a tensor apart."""
+    found = {}
+    for name, section in checked.of("experiment").items():
+        spec = {"image_shape": [1, 32, 32], "classes": list("0123456789")}
+        family = make_family(section.family.settings(), spec)
+        base = family.shapes(family.base)
+        for stage in ("train", "baselines"):
+            widths = getattr(section, stage).widths.values()
+            shapes = [family.shapes(family.at(width=width)) for width in widths]
+            found[name, stage] = {
+                (base[tensor], at[tensor])
+                for at in shapes
+                for tensor, axes in family.morphing_axes.items()
+                if len(base[tensor]) > 1 and axes and at[tensor] != base[tensor]
+                if at[tensor][0] != at[tensor][1]
+            }
+    assert len(found) >= 10 and all(found.values())
 
 
 def lists(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -102,3 +102,21 @@ def test_an_out_that_neither_wrote_is_a_difference(pair: Pair) -> None:
 def test_what_is_no_out_may_differ(pair: Pair) -> None:
     (pair[1] / "notes.txt").write_text("x")
     assert first_difference(*pair, OUTS) is None
+
+
+@pytest.mark.parametrize(
+    ("after", "equal"),
+    [
+        ('{"stage": "a", "threads": [2], "params": {"steps": 3}}', True),
+        ('{"stage": "a"}', False),
+        ('{"stage": "a", "threads": [1], "params": {}}', False),
+        ('{"stage": "a", "threads": [2]', False),
+    ],
+    ids=["gains-a-note", "loses-one", "changes-one", "broken"],
+)
+def test_a_record_of_a_run_may_gain_a_note_alone(pair: Pair, after: str, equal: bool) -> None:
+    for name in ("a.run.json", "a.json"):
+        (pair[0] / name).write_text('{"stage": "a", "threads": [2]}')
+        (pair[1] / name).write_text(after)
+    assert (first_difference(*pair, ["a.run.json"]) is None) == equal
+    assert first_difference(*pair, ["a.json"])  # a result may not

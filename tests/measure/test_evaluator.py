@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from neumeta.core.errors import UserError
 from neumeta.measure.evaluator import Evaluator, evaluate
 from neumeta.measure.measurements import Measurement
 from neumeta.models.axes import Point
@@ -15,6 +16,7 @@ from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
 from neumeta.models.source import Card
 from neumeta.tasks.classification import Classification
+from neumeta.tasks.tally import Tally
 from neumeta.training.features import feature_split
 from tests.toy import at, toy_dataset, toy_family
 from tests.training.test_features import colour_dataset, small_resnet
@@ -84,6 +86,20 @@ def test_a_row_holds_the_metrics_and_costs_of_its_width() -> None:
         row.value(evaluator.task.metrics[0]) == evaluator.deciding(at(3), weights) == row.accuracy
     )
     assert not evaluator.row("made", at(2), parameters_of(family.initialised(at(2), seed=0))).seen
+
+
+def test_the_table_of_widths_takes_accuracy_and_loss_alone() -> None:
+    class Near(Classification):
+        name = "near"
+
+        def values(self, tally: Tally) -> dict[str, float]:
+            return {"near": 1.0, "loss": super().values(tally)["loss"]}
+
+    family = toy_family()
+    evaluator = Evaluator(family, toy_dataset())
+    evaluator.task = Near()
+    with pytest.raises(UserError, match=r"^task near: .* accuracy and loss, not near and loss$"):
+        evaluator.row("made", at(3), parameters_of(family.initialised(at(3), seed=0)))
 
 
 @dataclass(frozen=True)

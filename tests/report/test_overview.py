@@ -1,77 +1,147 @@
 """The list of all experiments."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from neumeta.core.errors import UserError
-from neumeta.report import Report, check_summary, render_overview
-from neumeta.report.summary import summary
-from tests.report.samples import facts_of, result_row, table
-from tests.report.test_page import Reader
+from neumeta.methods.metamorphosis.report.page import build_report
+from neumeta.report.overview import Summary, curve, read_summaries, render_overview
+from tests.methods.metamorphosis.report.samples import digits_like, inputs_of, result_row, table
+from tests.report.reader import Reader
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    """The summary of a digits-like experiment."""
+    return build_report(inputs_of(digits_like())).summary
 
 
 @pytest.fixture
-def entry(digits_report: Report) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(digits_report.summary)
+def entry(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
-def test_a_summary_passes_its_own_check(entry: dict[str, Any]) -> None:
-    check_summary(entry, "here")
+def read(entry: dict[str, Any], folder: Path, name: str = "digits-lenet") -> Summary:
+    """The summary as the stage reads it."""
+    (folder / f"{name}.json").write_text(json.dumps(entry))
+    (summary,) = read_summaries(folder)
+    return summary
+
+
+def page(*entries: dict[str, Any]) -> str:
+    return render_overview([Summary.model_validate_json(json.dumps(entry)) for entry in entries])
+
+
+def test_a_summary_can_be_read_back(entry: dict[str, Any], tmp_path: Path) -> None:
+    summary = read(entry, tmp_path)
+    assert (summary.experiment, summary.seeds, summary.test_size) == ("digits-lenet", 3, 540)
+    assert len(summary.curves["neumeta"]) == 21
     assert "seconds" not in json.dumps(entry)
 
 
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"format": 7}, "format is 7; must be 1"),
-        ({"experiment": None}, "experiment must be a text"),
-        ({"headline": 3}, "headline must be a text"),
-        ({"base": {"width": 24}}, "base must be null or hold a width and an accuracy"),
-        ({"worst_gap": {"width": 1, "accuracy": "0.1"}}, "worst_gap must be null"),
-        ({"seeds": "three"}, "seeds must be a whole number"),
-        ({"test_size": "all"}, "test_size must be a whole number or null"),
-        ({"curves": [1]}, "curves must hold lists of points"),
-        ({"curves": {"neumeta": [{"width": 4, "accuracy": float("nan")}]}}, "curves must hold"),
+        ({"format": 1}, "format: Input should be 2; run the stage that writes it again"),
+        ({"experiment": None}, "experiment: Input should be a valid string"),
+        ({"headline": 3}, "headline: Input should be a valid string"),
+        ({"base": {"width": 24}}, "base.accuracy: Field required"),
+        ({"worst_gap": {"width": 1, "accuracy": "0.1"}}, "worst_gap.accuracy: Input should be"),
+        ({"seeds": "three"}, "seeds: Input should be a valid integer"),
+        ({"test_size": "all"}, "test_size: Input should be a valid integer"),
+        ({"curves": [1]}, "curves: Input should be an object"),
+        (
+            {"curves": {"neumeta": [{"width": 4, "accuracy": float("nan"), "seen": True}]}},
+            "curves.neumeta.0.accuracy: Input should be a finite number",
+        ),
+        ({"curves": {"neumeta": [{"width": 4, "accuracy": 0.5}]}}, "curves.neumeta.0.seen: Field"),
+        ({"ours": [None]}, "ours.1: Field required"),
+        *(({key: ...}, f"{key}: Field required") for key in ("ours", "control", "looks", "base")),
     ],
 )
 def test_a_malformed_summary_is_one_clear_line(
-    entry: dict[str, Any], change: dict[str, Any], word: str
+    entry: dict[str, Any], change: dict[str, Any], word: str, tmp_path: Path
 ) -> None:
+    wrong = {key: value for key, value in (entry | change).items() if value is not ...}
     with pytest.raises(UserError) as caught:
-        check_summary(entry | change, "summary/x.json")
+        read(wrong, tmp_path)
     text = str(caught.value)
-    assert text.startswith("summary/x.json: ") and word in text and "\n" not in text
+    assert text.startswith(f"{tmp_path}/digits-lenet.json: ") and word in text
+    assert "\n" not in text
+
+
+def test_a_summary_lies_in_a_file_of_its_name(entry: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="experiment is 'digits-lenet'; must be 'other'"):
+        read(entry, tmp_path, "other")
 
 
 def test_experiments_are_listed_by_name_with_links(entry: dict[str, Any]) -> None:
     other = entry | {"experiment": "a b<c", "title": "<b>", "base": None, "worst_gap": None}
-    reader = Reader(render_overview([entry, other]))
+    reader = Reader(page(entry, other))
     links = [target for tag, target in reader.references if tag == "a"]
-    assert links == ["a%20b%3Cc/index.html", "digits-lenet/index.html"]
-    assert "98.3 % at width 24" in reader.text
-    assert "at worst 1.1 points below, at width 18" in reader.text
-    assert "91.2 % at width 4 (not trained) to 98.2 % at width 24" in reader.text
-    assert reader.tags.count("polyline") == 6
+    own, others = "digits-lenet/index.html", "a%20b%3Cc/index.html"
+    assert links == [others, own, others, own]  # in the table, and as cards
     assert "b" not in reader.tags
 
 
+def test_one_table_holds_the_numbers_of_all_experiments(entry: dict[str, Any]) -> None:
+    reader = Reader(page(entry))
+    assert reader.tags.count("table") == reader.tags.count("caption") == 1
+    assert reader.tags.index("table") < reader.tags.index("li")
+    row = reader.text[reader.text.index("digits-lenet digits, 540") :]
+    for text in (
+        "98.3 % h = 24",  # the base network
+        "98.2 % h = 24",  # ours: the largest trained width, the smallest, the furthest never built
+        "94.5 % h = 8",
+        "91.2 % h = 4",
+        "94.3 % h = 8 Individual",
+        "1.1 points below h = 18 individual networks",
+        "3 Test accuracy",
+    ):
+        assert text in row, text
+        row = row[row.index(text) :]
+
+
+def test_small_figures_have_axes_with_numbers(entry: dict[str, Any]) -> None:
+    reader = Reader(page(entry))
+    assert reader.tags.count("polyline") == 0
+    card = reader.text[reader.text.index("widths 4 to 7 are never trained") :]
+    for text in ("8", "24", "base width h (channels)", "90 %", "test accuracy"):
+        assert f" {text} " in card, text
+    for label in ("NeuMeta", "Individual", "Bypass floor"):
+        assert label in card
+
+
+def test_two_cards_share_no_id(entry: dict[str, Any]) -> None:
+    ids = Reader(page(entry, entry | {"experiment": "other"})).ids
+    assert ids and len(ids) == len(set(ids))
+
+
 def test_nothing_is_loaded_from_outside(entry: dict[str, Any]) -> None:
-    html = render_overview([entry])
-    loads = [target for tag, target in Reader(html).references if tag != "a"]
+    html = page(entry)
+    loads = [target for tag, target in Reader(html).references if tag not in ("a", "use")]
     assert loads == ["data:,"] and "http" not in html.replace("http-equiv", "")
+    assert all(target[0] == "#" for tag, target in Reader(html).references if tag == "use")
 
 
 def test_an_experiment_without_neumeta_and_no_experiment_at_all() -> None:
-    entry = summary(facts_of(table([result_row("inn", 8, 0.5, 0)])))
-    check_summary(entry, "here")
-    assert "digits-lenet" in render_overview([entry])
+    alone = json.loads(build_report(inputs_of(table([result_row("inn", 8, 0.5, 0)]))).summary)
+    assert alone["ours"] == [None, None, None] and alone["base"] is None
+    assert alone["control"] == {"accuracy": 0.5, "label": "inn", "width": 8}
+    assert "digits-lenet" in page(alone)
     assert "No experiment has a report yet." in render_overview([])
 
 
 def test_a_curve_of_one_width_is_a_dot(entry: dict[str, Any]) -> None:
-    alone = {"individual": entry["curves"]["individual"][:1], "neumeta": entry["curves"]["neumeta"]}
-    tags = Reader(render_overview([entry | {"curves": alone}])).tags
-    assert (tags.count("circle"), tags.count("polyline")) == (1, 1)
+    alone = entry["curves"] | {"individual": entry["curves"]["individual"][:1]}
+    tags = [Reader(page(entry | {"curves": curves})).tags for curves in (alone, entry["curves"])]
+    assert tags[0].count("use") == tags[1].count("use") + 1
+
+
+def test_points_are_rounded_and_told_apart() -> None:
+    (point,) = curve([(4, 0.12345678, False)])
+    assert (point.width, point.accuracy, point.seen) == (4, 0.123457, False)

@@ -66,6 +66,22 @@ def test_a_wrong_shard_is_refused_before_any_work(
     assert contents(copy) == before
 
 
+COMPUTING = ["fetch", "train", "sweep", "baselines", "ablate", "study"]
+
+
+@pytest.mark.parametrize("stage", COMPUTING)
+def test_a_wrong_device_is_refused_before_any_work(
+    stage: str, copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, allowed = contents(copy), "must be auto, cpu, cuda, cuda:N or mps"
+    assert run_stage(stage, ["--device=tpu"]) == 1
+    assert capsys.readouterr().err == f"{stage}: error: --device is 'tpu'; {allowed}\n"
+    monkeypatch.setenv("NEUMETA_DEVICE", "tpu")
+    assert run_stage(stage) == 1
+    assert capsys.readouterr().err == f"{stage}: error: NEUMETA_DEVICE is 'tpu'; {allowed}\n"
+    assert contents(copy) == before
+
+
 def test_another_seed_gives_other_bytes(copy: Path) -> None:
     before = contents(copy)
     params = toy_params()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neumeta.core.device import autocast
 from neumeta.core.errors import CollapseError, UserError
 from neumeta.core.fields import ScoredSplit
 from neumeta.core.jobs import Job, JobStore
@@ -26,7 +27,7 @@ from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.methods.metamorphosis.variants import Line, Outcome, Variant
 from neumeta.models.family import Family
-from neumeta.training.features import products_in
+from neumeta.models.parameters import place_of
 
 _log = logging.getLogger("neumeta")
 
@@ -41,11 +42,12 @@ class Ablation:
             family: The family that morphs.
             base: Permuted base parameters by name.
             dataset: Train split for training, val split for validation, either of val and test
-                for scores.
+                for scores; lies where the parameters do.
         """
         self.family = family
         self.base = base
         self.dataset = dataset
+        self._device = place_of(base)
         self._data_sha256 = dataset.content_sha256()
         self._problem: Problem | None = None
         self._evaluators: dict[ScoredSplit, Evaluator] = {}
@@ -109,7 +111,7 @@ class Ablation:
 
         def run() -> Outcome:
             morph = self._trained(variant, inr)
-            with products_in(variant.precision):
+            with autocast(self._device, variant.precision):
                 return self._score(variant, morph)
 
         return Job(name, [of, variant.settings()], run, together=training)
@@ -118,7 +120,7 @@ class Ablation:
         """Train the INR unless it is there; a dead one is kept too."""
         if path.exists():
             try:
-                return load(path)
+                return load(path, self._device)
             except UserError as error:
                 _log.warning("%s; training it again", error)
         trainer = Trainer(self._problem_of(variant.train), variant.seed)
@@ -135,7 +137,7 @@ class Ablation:
             "collapsed": collapsed,
         }
         write_inr(path, inr, self.base, description)
-        return load(path)
+        return load(path, self._device)
 
     def _problem_of(self, params: TrainParams) -> Problem:
         """The data under these parameters; features and teacher are kept while they stay valid."""

@@ -56,7 +56,16 @@ class WeightGenerator(nn.Module):
             **shape,
         )
         self.register_buffer("scale", torch.ones(len(base)))
-        self._grids: dict[Point, tuple[tuple[Bucket, ...], ChannelJitter]] = {}
+        self._grids: dict[tuple[Point, torch.device], tuple[tuple[Bucket, ...], ChannelJitter]] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where it lies, and so what it makes.
+
+        Returns:
+            The device.
+        """
+        return self.scale.device
 
     def calibrate(self, base_weights: Mapping[str, Tensor]) -> None:
         """Set the output scales from the base network.
@@ -84,7 +93,7 @@ class WeightGenerator(nn.Module):
             at: Which network.
             noise: Half range a of the coordinate noise, channels.
             draws: K.
-            generator: Source of the noise; needed when noise is above 0.
+            generator: Source of the noise, of the CPU; needed when noise is above 0.
             first_exact: Whether draw 0 is free of noise (sampling: yes, training: no).
             coarseness: Size of the cells that a blurred encoding is told, in cells of this network.
 
@@ -95,7 +104,7 @@ class WeightGenerator(nn.Module):
         buckets, jitter = self.grid(at)
         moved: Tensor | None = None
         if self.settings["coordinates"]["jitter"] == "channel" and noise > 0:
-            moved = jitter.draw(draws, noise, generator, first_exact)
+            moved = jitter.draw(draws, noise, generator, first_exact, self.device)
         for bucket in buckets:
             coordinates = normalised(
                 bucket,
@@ -127,12 +136,14 @@ class WeightGenerator(nn.Module):
         Returns:
             The buckets, and the numbering of their channels.
         """
-        if at not in self._grids:
+        key = (at, self.device)
+        if key not in self._grids:
             specs = self.family.specs(at)
             whole = self.settings["coordinates"]["jitter"] == "channel"
             jitter = ChannelJitter(specs, morphing_groups(self.family) if whole else ())
-            self._grids[at] = make_buckets(specs, self._norm, jitter), jitter
-        return self._grids[at]
+            buckets = make_buckets(specs, self._norm, jitter)
+            self._grids[key] = tuple(bucket.to(self.device) for bucket in buckets), jitter
+        return self._grids[key]
 
     @property
     def _norm(self) -> float:

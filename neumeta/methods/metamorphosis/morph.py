@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from neumeta.core.device import CPU
 from neumeta.core.errors import UserError
 from neumeta.core.fields import DEFAULT_DRAWS
 from neumeta.methods.metamorphosis.generator import WeightGenerator, count_inr_params
@@ -19,6 +20,7 @@ from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.axes import Point
 from neumeta.models.cost import count_macs, count_params
 from neumeta.models.family import Family
+from neumeta.models.parameters import moved
 from neumeta.models.source import Card
 
 
@@ -161,8 +163,8 @@ class MorphableNetwork:
             Float32 of the same shape.
         """
         spec = self.header["input"]
-        mean = torch.tensor(spec["mean"]).view(1, -1, 1, 1)
-        std = torch.tensor(spec["std"]).view(1, -1, 1, 1)
+        mean = torch.tensor(spec["mean"], device=images.device).view(1, -1, 1, 1)
+        std = torch.tensor(spec["std"], device=images.device).view(1, -1, 1, 1)
         return (images.float() / spec["pixel_max"] - mean) / std
 
     def info(self) -> dict[str, Any]:
@@ -191,11 +193,12 @@ class MorphableNetwork:
         }
 
 
-def load(path: str | Path) -> MorphableNetwork:
+def load(path: str | Path, device: torch.device = CPU) -> MorphableNetwork:
     """Open a trained INR.
 
     Args:
         path: A checkpoint of kind `inr`, as the train stage writes it.
+        device: Where its networks are made.
 
     Returns:
         The morphable network.
@@ -203,4 +206,5 @@ def load(path: str | Path) -> MorphableNetwork:
     Raises:
         UserError: If the file is missing, damaged, or does not fit its own header.
     """
-    return MorphableNetwork(*read_inr(path))
+    family, inr, frozen, header = read_inr(path)
+    return MorphableNetwork(family, inr.to(device), moved(frozen, device), header)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from neumeta.data.dataset import Dataset
@@ -12,6 +13,7 @@ from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.axes import Point
 from neumeta.models.family import Family
+from neumeta.models.parameters import place_of
 from neumeta.tasks.task import Task
 from neumeta.training.examples import Examples, training_examples
 
@@ -34,6 +36,15 @@ class Problem:
     val: Evaluator
     params: TrainParams
     _targets: dict[Point, dict[str, Tensor]] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie, and so where it is trained.
+
+        Returns:
+            The device.
+        """
+        return place_of(self.base)
 
     @property
     def task(self) -> Task:
@@ -87,7 +98,7 @@ def make_problem(
     Args:
         family: The family that morphs.
         base: Permuted base parameters by name.
-        dataset: Its train and val splits are used.
+        dataset: Its train and val splits are used; lies where the parameters do.
         params: The section `train`.
 
     Returns:

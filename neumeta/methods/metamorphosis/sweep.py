@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from neumeta.core.device import autocast
 from neumeta.core.jobs import Job, JobStore
 from neumeta.core.progress import progress
 from neumeta.core.shard import Shard
@@ -18,7 +19,6 @@ from neumeta.methods.metamorphosis.params.train import SweepParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.axes import Point
 from neumeta.tasks.registry import task_of
-from neumeta.training.features import products_in
 
 Rows = tuple[ResultRow, ...]
 
@@ -33,7 +33,7 @@ class Sweep:
 
         Args:
             morphs: One per seed, of one family.
-            dataset: Its test split is used.
+            dataset: Its test split is used; lies where the INRs do.
             params: The section `sweep`.
 
         Raises:
@@ -111,7 +111,7 @@ class Sweep:
 
     def _measured(self, morph: MorphableNetwork, at: Point | None) -> Rows:
         """Rows of one network, in their order in the table; of the floor, which it leaves out."""
-        with products_in(self.params.precision):
+        with autocast(self.dataset.device, self.params.precision):
             evaluator, seed = self._evaluator_of(morph), morph.card.seed
             if at is None:
                 base = morph.family.base

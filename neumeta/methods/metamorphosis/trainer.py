@@ -13,9 +13,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from neumeta.core.device import autocast
 from neumeta.core.processes import ALONE, ProcessGroup
 from neumeta.core.progress import progress
 from neumeta.measure.controls import check_alive, floors
+from neumeta.methods.metamorphosis.columns import HISTORY_COLUMNS
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.losses import (
     LossTerms,
@@ -28,22 +30,8 @@ from neumeta.methods.metamorphosis.problem import Problem
 from neumeta.models.axes import Point
 from neumeta.models.parts import apply_part
 from neumeta.training.average import update_average
-from neumeta.training.features import products_in
 from neumeta.training.muon import inr_optimisers
 from neumeta.training.schedule import rate_at
-
-HISTORY_COLUMNS = (
-    "seed",
-    "phase",
-    "step",
-    "loss",
-    "task",
-    "distillation",
-    "reconstruction",
-    "regularisation",
-    "lr",
-    "val_accuracy",
-)
 
 
 class Trainer:
@@ -53,7 +41,7 @@ class Trainer:
         """Start a run from scratch.
 
         Args:
-            problem: What to train on.
+            problem: What to train on; its device trains.
             seed: Seed of initial weights, networks, batches and noise.
             processes: The processes that share the work.
         """
@@ -63,7 +51,7 @@ class Trainer:
         self.processes = processes
         self.random = torch.Generator().manual_seed(seed)
         settings = problem.params.model_dump(include={"coordinates", "encoding", "network"})
-        self.inr = WeightGenerator(problem.family, settings, self.random)
+        self.inr = WeightGenerator(problem.family, settings, self.random).to(problem.device)
         self.inr.calibrate(problem.base)
         self.average = copy.deepcopy(self.inr)
         self.phase: Literal["warm", "task"] = "warm"
@@ -126,14 +114,14 @@ class Trainer:
             optimiser.zero_grad()
         if self.phase == "warm":
             drawn = draw_warm(problem.family, params, self.random)
-            with products_in(params.precision):
+            with autocast(problem.device, params.precision):
                 terms = self._warm_terms(drawn)
             self._backward(terms, {"reconstruction": 1.0})
         else:
             weights = loss_weights(params.losses, self.step / total)
             for _ in range(params.task.widths_per_step):
                 drawn = draw_task(problem.family, params, self.random)
-                with products_in(params.precision):
+                with autocast(problem.device, params.precision):
                     terms = self._task_terms(drawn, weights)
                 self._backward(terms, weights)
         self.processes.average_gradients(self.inr.parameters())
@@ -162,8 +150,7 @@ class Trainer:
         problem, params = self.problem, self.problem.params
         index = torch.randint(len(problem.train), (params.task.batch_size,), generator=self.random)
         weights = self._generate(drawn)
-        rows = self.processes.share(problem.train.rows(index, self.random))
-        batch = problem.train.take(rows)
+        batch = problem.train.take(self.processes.share(problem.train.rows(index, self.random)))
         network = problem.val.skeletons.at(drawn.at)
         outputs = apply_part(
             network, problem.complete(weights), batch.inputs, problem.train.part
@@ -174,7 +161,7 @@ class Trainer:
             task=task.loss(outputs, batch) if "task" in wanted else None,
             distillation=(
                 task.distance(
-                    outputs, problem.train.teacher_outputs[rows], params.losses.temperature
+                    outputs, problem.train.teacher_outputs[batch.rows], params.losses.temperature
                 )
                 if "distillation" in wanted
                 else None

@@ -15,17 +15,6 @@ from neumeta.core.jobs import JobStore
 from neumeta.methods.metamorphosis.params.ablate import AblateParams, row_params
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 
-ABLATION_COLUMNS = (
-    "table",
-    "row",
-    "seed",
-    "width",
-    "seen",
-    "accuracy",
-    "inr_params",
-    "collapsed",
-)
-
 
 @dataclass(frozen=True)
 class Variant:

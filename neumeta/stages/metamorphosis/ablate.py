@@ -5,20 +5,21 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from neumeta.core.device import describe
 from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
 from neumeta.core.shard import asked_shard
-from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.ablation import Ablation, inr_files
+from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS
 from neumeta.methods.metamorphosis.params.ablate import AblateParams
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.variants import (
-    ABLATION_COLUMNS,
     Line,
     csv_rows,
     outcome_store,
@@ -26,6 +27,7 @@ from neumeta.methods.metamorphosis.variants import (
 )
 from neumeta.models.family import Family
 from neumeta.models.network_file import read_network
+from neumeta.models.parameters import moved
 
 _log = logging.getLogger("neumeta")
 
@@ -44,25 +46,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--table", help="measure one table alone, and keep it for the run without this flag"
     )
+    add_device_flag(parser)
     args = flags(argv, parser)
 
     def body() -> None:
-        shard = asked_shard(args.shard)
+        shard, device = asked_shard(args.shard), device_of(args)
         check_writable(args.record)
         ablate = load_section(AblateParams, f"{args.experiment}.ablate")
         asked = {"ablate": ablate}
         lines = _lines(ablate, args.experiment, args.table)
         if not lines:
             if shard is None:
-                with recorded("ablate", args.record, params=asked):
+                with recorded("ablate", args.record, describe(device), params=asked):
                     write_table(args.out, ABLATION_COLUMNS, [])
             return
         base, family, _ = read_network(args.permuted)
         _check_widths(lines, family)
-        dataset = read_dataset(args.dataset, family.input_spec)
-        shared = shared_by("ablate", None, {"dataset": args.dataset, "permuted": args.permuted})
+        dataset = read_dataset(args.dataset, family.input_spec).to(device)
+        files = {"dataset": args.dataset, "permuted": args.permuted}
+        shared = shared_by("ablate", None, files, device)
         store = outcome_store(kept_in(args.experiment, "ablate"), shared)
-        ablation = Ablation(family, base, dataset)
+        ablation = Ablation(family, moved(base, device), dataset)
         if shard is not None:
             ablation.measure_shard(lines, store, shard)
             store.report(shard)
@@ -73,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _tell(lines, rows)
             return
         earlier = store.seconds(ablation.jobs(lines, store))
-        with recorded("ablate", args.record, earlier=earlier, params=asked):
+        with recorded("ablate", args.record, describe(device), earlier, asked):
             write_table(args.out, ABLATION_COLUMNS, rows)
         store.forget_stale()
         store.forget_others(inr_files(lines, store), "*.safetensors")  # measurements are small

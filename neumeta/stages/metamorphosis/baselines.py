@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Sequence
 
+from neumeta.core.device import describe
 from neumeta.core.fields import WidthRange
 from neumeta.core.files import check_writable
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section, load_value, parse
 from neumeta.core.shard import asked_shard
-from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.results import row_store, to_frame, write_results
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
@@ -16,6 +17,7 @@ from neumeta.methods.metamorphosis.baselines.run import Baselines
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.network_file import read_network
+from neumeta.models.parameters import moved
 from neumeta.training.params import ExamplesParams
 
 
@@ -30,10 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     names = ("--experiment", "--dataset", "--permuted", "--out", "--record")
     parser = stage_parser("metamorphosis.baselines", *names, shards=True)
+    add_device_flag(parser)
     args = flags(argv, parser)
 
     def body() -> None:
-        shard = asked_shard(args.shard)
+        shard, device = asked_shard(args.shard), device_of(args)
         check_writable(args.record)
         section = f"{args.experiment}.train"
         params = load_section(BaselineParams, f"{args.experiment}.baselines")
@@ -41,14 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         seen = {key: load_value(f"{section}.{key}") for key in ("precision", "augmentation")}
         settings = parse(ExamplesParams, seen, PARAMS_FILE, section)
         base, family, _ = read_network(args.permuted)
-        dataset = read_dataset(args.dataset, family.input_spec)
+        dataset = read_dataset(args.dataset, family.input_spec).to(device)
         points = tuple(at_width(family, width) for width in trained.values())
-        comparison = Comparison(family, base, dataset, settings, points)
+        comparison = Comparison(family, moved(base, device), dataset, settings, points)
         baselines = Baselines(comparison, params)
         shared = shared_by(
             "baselines",
             [part.model_dump(mode="json") for part in (trained, settings)],
             {"dataset": args.dataset, "permuted": args.permuted},
+            device,
         )
         store = row_store(kept_in(args.experiment, "baselines"), shared)
         rows = baselines.measure(store, shard)
@@ -57,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return
         jobs = baselines.jobs()
         earlier = store.seconds(jobs)
-        with recorded("baselines", args.record, earlier=earlier, params={"baselines": params}):
+        with recorded("baselines", args.record, describe(device), earlier, {"baselines": params}):
             write_results(args.out, to_frame(rows))
         store.forget_stale()
         store.forget_others(store.path(job.settings) for job in jobs)

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Sequence
 
+from neumeta.core.device import describe
 from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable, write_json
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
 from neumeta.core.shard import asked_shard
-from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.orders.inrs import OrderStudy, controls
 from neumeta.methods.metamorphosis.params.study import StudyInrParams, study_params
@@ -28,10 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     names = ("--study", "--experiment", "--dataset", "--base", "--out", "--record")
-    args = flags(argv, stage_parser("metamorphosis.study", *names, shards=True))
+    parser = stage_parser("metamorphosis.study", *names, shards=True)
+    add_device_flag(parser)
+    args = flags(argv, parser)
 
     def body() -> None:
-        shard = asked_shard(args.shard)
+        shard, device = asked_shard(args.shard), device_of(args)
         check_writable(args.record)
         params = load_section(StudyInrParams, f"{args.study}.study")
         train = load_section(TrainParams, f"{args.experiment}.train")
@@ -49,8 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 at_width(family, width)
         except UserError as error:
             raise UserError(f"{where}.study: {error}") from error
-        dataset = read_dataset(args.dataset, family.input_spec)
-        shared = shared_by("study", None, {"dataset": args.dataset, "base": args.base})
+        dataset = read_dataset(args.dataset, family.input_spec).to(device)
+        files = {"dataset": args.dataset, "base": args.base}
+        shared = shared_by("study", None, files, device)
         store = outcome_store(kept_in(args.study, "study"), shared)
         inrs = OrderStudy(family, base, dataset, params, changed, sweep)
         if shard is not None:
@@ -60,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = inrs.rows(store)
         store.report()
         earlier = store.seconds(inrs.jobs(store))
-        with recorded("study", args.record, earlier=earlier, params={"study": params}):
+        with recorded("study", args.record, describe(device), earlier, {"study": params}):
             report = {
                 "experiment": args.experiment,
                 "split": params.split,

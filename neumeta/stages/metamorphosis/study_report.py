@@ -2,17 +2,20 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_text
 from neumeta.core.reading import load_section
+from neumeta.core.records import StageRun, read_json
 from neumeta.core.stage import flags, git_revision, stage_parser, staged
+from neumeta.methods.metamorphosis.orders_report.inputs import (
+    NetworkOrders,
+    StudyInputs,
+    StudyInrs,
+)
+from neumeta.methods.metamorphosis.orders_report.page import build_orders_report
 from neumeta.methods.metamorphosis.params.study import StudyParams
-from neumeta.report.reading import read_run
-from neumeta.study_report import StudyFacts, build_study_report
-from neumeta.study_report.reading import read_inrs, read_orders
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,22 +37,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in section.networks:
             if not (folder / f"{name}.json").is_file():
                 raise UserError(f"{folder}: lacks {name}.json; run `dvc repro orders@{name}`")
-            run = read_run(folder / f"{name}.run.json")
-            runs.append(replace(run, stage=f"{run.stage}, {name}"))
-        inrs = read_inrs(args.inrs)
+            run = read_json(folder / f"{name}.run.json", StageRun)
+            runs.append(run.model_copy(update={"stage": f"{run.stage}, {name}"}))
+        inrs = read_json(args.inrs, StudyInrs)
         if inrs.experiment not in section.networks:
             raise UserError(
                 f"{args.inrs}: its experiment {inrs.experiment!r} is none of {args.study}.networks"
             )
-        facts = StudyFacts(
+        networks = [read_json(folder / f"{name}.json", NetworkOrders) for name in section.networks]
+        inputs = StudyInputs(
             study=args.study,
-            networks=[read_orders(folder / f"{name}.json") for name in section.networks],
+            networks=networks,
             inrs=inrs,
             params=section.model_dump(mode="json"),
-            runs=[*runs, read_run(args.record)],
+            runs=[*runs, read_json(args.record, StageRun)],
             revision=git_revision(),
         )
-        report = build_study_report(facts)
+        report = build_orders_report(inputs)
         for name, text in report.files.items():
             atomic_write_text(Path(args.out) / name, text)
         atomic_write_text(args.summary, report.summary)

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Sequence
 
+from neumeta.core.device import describe
 from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import load_section
 from neumeta.core.shard import asked_shard
-from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.results import row_store, to_frame, write_results
 from neumeta.methods.metamorphosis.morph import load
@@ -26,22 +27,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     names = ("--experiment", "--dataset", "--inr", "--out", "--record")
-    args = flags(argv, stage_parser("metamorphosis.sweep", *names, shards=True))
+    parser = stage_parser("metamorphosis.sweep", *names, shards=True)
+    add_device_flag(parser)
+    args = flags(argv, parser)
 
     def body() -> None:
-        shard = asked_shard(args.shard)
+        shard, device = asked_shard(args.shard), device_of(args)
         check_writable(args.record)
         params = load_section(SweepParams, f"{args.experiment}.sweep")
         files = inr_files(args.inr)
         if not files:
             raise UserError(f"{args.inr}: holds no seed-N.safetensors; run the train stage")
-        morphs = [load(path) for path in files]
-        dataset = read_dataset(args.dataset, morphs[0].family.input_spec)
+        morphs = [load(path, device) for path in files]
+        dataset = read_dataset(args.dataset, morphs[0].family.input_spec).to(device)
         sweep = Sweep(morphs, dataset, params)
         shared = shared_by(
             "sweep",
             params.model_dump(mode="json"),
             {"dataset": args.dataset, **{path.name: path for path in files}},
+            device,
         )
         store = row_store(kept_in(args.experiment, "sweep"), shared)
         store.forget_stale()
@@ -52,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = sweep.measure(store, args.experiment)
         store.report()
         earlier = store.seconds(sweep.jobs())
-        with recorded("sweep", args.record, earlier=earlier, params={"sweep": params}):
+        with recorded("sweep", args.record, describe(device), earlier, {"sweep": params}):
             write_results(args.out, to_frame(rows))
         store.remove()
 

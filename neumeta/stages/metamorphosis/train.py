@@ -5,19 +5,21 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from neumeta.core.device import describe
 from neumeta.core.files import atomic_write_bytes, check_writable, sha256_of
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.processes import ProcessGroup, assembled
 from neumeta.core.reading import load_section
 from neumeta.core.shard import asked_shard
-from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
+from neumeta.methods.metamorphosis.columns import HISTORY_COLUMNS
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.seeds import Seeds, seed_store
-from neumeta.methods.metamorphosis.trainer import HISTORY_COLUMNS
 from neumeta.models.network_file import read_network
+from neumeta.models.parameters import moved
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,10 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--record",
         shards=True,
     )
+    add_device_flag(parser)
     args = flags(argv, parser)
 
     def body() -> None:
-        with assembled() as processes:
+        with assembled(device_of(args)) as processes:
             train(args, processes)
 
     return staged("train", body, args.experiment)
@@ -55,11 +58,11 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
         args: The flags of the stage.
         processes: The processes that share the work.
     """
-    shard = asked_shard(args.shard)
+    shard, device = asked_shard(args.shard), processes.device
     check_writable(args.record)
     params = load_section(TrainParams, f"{args.experiment}.train")
     base, family, _ = read_network(args.permuted)
-    dataset = read_dataset(args.dataset, family.input_spec)
+    dataset = read_dataset(args.dataset, family.input_spec).to(device)
     for width in (*params.widths.values(), *params.probe_widths):
         at_width(family, width)
     processes.check_batch(params.task.batch_size)
@@ -67,6 +70,7 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
         "train",
         params.model_dump(mode="json", exclude={"seeds"}),
         {"dataset": args.dataset, "permuted": args.permuted},
+        device,
     )
     store = seed_store(kept_in(args.experiment, "train"), shared)
     store.forget_stale()
@@ -76,7 +80,7 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
         "data_sha256": dataset.content_sha256(),
         "base_sha256": sha256_of(args.permuted),
     }
-    seeds = Seeds(family, base, dataset, params, origin, store, processes)
+    seeds = Seeds(family, moved(base, device), dataset, params, origin, store, processes)
     trained = store.run(seeds.jobs(), "INR", shard=shard, processes=processes)
     if not processes.leads:
         return
@@ -86,8 +90,8 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
     alone = [round(store.seconds([job]), 2) for job in seeds.jobs()]
     together = max(one.seconds_shared for one in trained)
     details = {"seconds_each": alone, "seconds_shared": round(together, 2)}
-    earlier, asked = together + sum(alone), {"train": params}
-    with recorded("train", args.record, earlier=earlier, params=asked, details=details):
+    earlier, asked, where = together + sum(alone), {"train": params}, describe(device)
+    with recorded("train", args.record, where, earlier, asked, details):
         names = {f"seed-{seed}.safetensors": seeds.inr_path(seed) for seed in params.seeds}
         _publish(names, Path(args.out))
         write_table(args.history, HISTORY_COLUMNS, [row for one in trained for row in one.history])

@@ -7,11 +7,13 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from neumeta.core.device import autocast
 from neumeta.core.fields import Trains
 from neumeta.data.dataset import Dataset
 from neumeta.models.axes import Point
 from neumeta.models.family import Family
 from neumeta.models.groups import Group
+from neumeta.models.parameters import place_of
 from neumeta.models.parts import Part, apply_part
 from neumeta.models.skeletons import Skeletons
 from neumeta.permute.morphing import morphing_groups
@@ -19,7 +21,6 @@ from neumeta.tasks.batch import Batch
 from neumeta.tasks.registry import task_of
 from neumeta.tasks.task import Task
 from neumeta.training.examples import Examples, training_examples
-from neumeta.training.features import products_in
 from neumeta.training.params import ExamplesParams, TeachingParams
 
 
@@ -30,7 +31,7 @@ class Comparison:
     Attributes:
         family: The family that morphs.
         base: Permuted base parameters by name.
-        dataset: Its train split is used.
+        dataset: Its train split is used; lies where the parameters do.
         params: Augmented views and precision of the INR's training.
         points: Networks the INR is trained at, ascending.
     """
@@ -41,6 +42,15 @@ class Comparison:
     params: ExamplesParams
     points: tuple[Point, ...]
     _examples: dict[Part, Examples] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie, and so where networks are trained and scored.
+
+        Returns:
+            The device.
+        """
+        return place_of(self.base)
 
     @cached_property
     def task(self) -> Task:
@@ -106,7 +116,7 @@ class Comparison:
         Returns:
             Float32, shape (b, ...).
         """
-        with products_in(self.params.precision):
+        with autocast(self.device, self.params.precision):
             result: Tensor = apply_part(network, weights, inputs, examples.part)
         return result.float()
 

@@ -29,7 +29,7 @@ def fresh_network(comparison: Comparison, at: Point, seed: int, trains: Trains) 
     Returns:
         The network.
     """
-    network = comparison.family.initialised(at, seed, norm=trains == "all")
+    network = comparison.family.initialised(at, seed, norm=trains == "all").to(comparison.device)
     if trains == "all":
         return network
     frozen = {name: comparison.base[name] for name in comparison.family.frozen}
@@ -48,7 +48,8 @@ def given_network(comparison: Comparison, at: Point, weights: Mapping[str, Tenso
     Returns:
         The network, with BatchNorm folded away.
     """
-    return load_parameters(comparison.family.initialised(at, seed=0, norm=False), weights)
+    network = comparison.family.initialised(at, seed=0, norm=False).to(comparison.device)
+    return load_parameters(network, weights)
 
 
 def train_network(

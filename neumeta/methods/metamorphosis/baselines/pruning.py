@@ -7,11 +7,13 @@ within a group only. These are the scores of torch-pruning, bit for bit, on the 
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
+from neumeta.core.device import drawn
 from neumeta.core.fields import Criterion
 from neumeta.core.progress import progress
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
@@ -43,11 +45,12 @@ def channel_scores(
     """
     if criterion == "random":
         generator = torch.Generator().manual_seed(seed)
-        return {g.name: torch.rand(len(g), generator=generator) for g in comparison.groups}
+        sampled = partial(drawn, torch.rand, generator=generator, device=comparison.device)
+        return {group.name: sampled(len(group)) for group in comparison.groups}
     values = _importance(comparison, criterion, scoring)
     scores = {}
     for group in comparison.groups:
-        total = torch.zeros(len(group))
+        total = torch.zeros(len(group), device=comparison.device)
         for name, axis in group.axes:
             slices = values[name].movedim(axis, 0)
             total += slices.flatten(1).sum(1) if slices.ndim > 1 else slices

@@ -20,6 +20,7 @@ from neumeta.methods.metamorphosis.params.study import OrderStrategy, StudyInrPa
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 from neumeta.methods.metamorphosis.variants import Outcome, Variant
 from neumeta.models.family import Family
+from neumeta.models.parameters import moved
 from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.morphing import morphing_groups
 from neumeta.permute.orders import find_orders
@@ -106,8 +107,8 @@ class OrderStudy:
 
         Args:
             family: The family that morphs.
-            weights: Parameters of the base network by name.
-            dataset: Data of the training and of the scores.
+            weights: Parameters of the base network by name, on the CPU, where orders are sought.
+            dataset: Data of the training and of the scores; INRs are trained where it lies.
             study: Widths, seeds and split.
             train: Parameters of the training.
             sweep: Draws, their seed, and precision.
@@ -172,7 +173,8 @@ class OrderStudy:
         """That of one order at a time: its features are large."""
         if self._ablation is None or self._ablation[0] != key:
             self._ablation = None
-            self._ablation = key, Ablation(one.family, one.weights, self.dataset)
+            weights = moved(one.weights, self.dataset.device)
+            self._ablation = key, Ablation(one.family, weights, self.dataset)
         return self._ablation[1]
 
 
@@ -208,7 +210,8 @@ def controls(
         Score of the base network, and of the base network with all generated tensors at zero.
     """
     evaluator, at = Evaluator(family, dataset, split, whole=True), family.base
+    base = moved(weights, dataset.device)
     return {
-        "base": evaluator.deciding(at, weights),
-        "bypass": evaluator.deciding(at, zeroed(weights, family.generated)),
+        "base": evaluator.deciding(at, base),
+        "bypass": evaluator.deciding(at, zeroed(base, family.generated)),
     }

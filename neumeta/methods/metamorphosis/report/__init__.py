@@ -1,0 +1,1 @@
+"""The width report: what every width costs in accuracy, beside every control."""
