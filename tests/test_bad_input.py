@@ -171,7 +171,9 @@ FAULTS = {
         ("seed-0.safetensors", "damaged: tensor"),
     ),
     "headers that are edited": Fault(
-        ["-m", "neumeta", "info", INR], edited_header, ("seed-0.safetensors", "input", "mean")
+        ["-m", "neumeta", "info", INR],
+        edited_header,
+        ("seed-0.safetensors", "describes no family", "mean"),
     ),
     "sizes beyond all memory": Fault(
         ["-m", "neumeta", "check"], beyond_memory, ("params.yaml", "network.hidden", "4096")

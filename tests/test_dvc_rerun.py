@@ -15,10 +15,12 @@ import pytest
 from neumeta.core.identity import LOCK, closure_of, read_tree
 from neumeta.core.ledger import LEDGER, Entry, read_ledger, write_ledger
 from neumeta.stages._selection import SELECTED
+from tests.data.pictures import folder_params, write_images
 from tests.stages.commands import STAGES
 from tests.toy import ROOT, toy_params, write_toy_params
 
 ALL = (*STAGES, "index")
+INPUTS = "inputs"  # runs every time
 
 # With what these read: all stages but the pages.
 MEASURED = (
@@ -53,7 +55,14 @@ def names_of(found: Iterable[str]) -> set[str]:
 def stale(folder: Path) -> set[str]:
     """Stages that the next `dvc repro` would run, once it knows the identities of the code."""
     dvc(folder, "repro", "--single-item", "code")
-    return names_of(json.loads(dvc(folder, "status", "--json")))
+    found = names_of(json.loads(dvc(folder, "status", "--json")))
+    assert INPUTS in found
+    return found - {INPUTS}
+
+
+def stale_now(folder: Path) -> set[str]:
+    """Names with what they are looped over, by the identities that are there."""
+    return set(json.loads(dvc(folder, "status", "--json"))) - {INPUTS}
 
 
 def importing(path: str) -> set[str]:
@@ -81,7 +90,8 @@ def append(folder: Path, path: str, text: str) -> None:
 
 
 def stages_run(output: str) -> set[str]:
-    return {found.split("@")[0] for found in re.findall(r"Running stage '([^']+)'", output)}
+    """Without the one that always does."""
+    return names_of(re.findall(r"Running stage '([^']+)'", output)) - {INPUTS}
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +107,14 @@ def repeated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dvc(folder, "init", "-q")
     output = dvc(folder, "repro")
     ran = re.findall(r"Running stage '([^']+)'", output)
-    assert names_of(ran) == {"code", *ALL} and ran[0] == "code"
+    assert names_of(ran) == {"code", INPUTS, *ALL} and {*ran[:2]} == {"code", INPUTS}
     return folder
 
 
 def test_a_second_run_does_nothing(repeated: Path) -> None:
     second = dvc(repeated, "repro")
     assert stages_run(second) == set()
-    assert "up to date" in second
+    assert "Running stage 'inputs'" in second
 
 
 def test_what_a_fresh_clone_holds_shows_that_the_lock_matches(
@@ -114,7 +124,8 @@ def test_what_a_fresh_clone_holds_shows_that_the_lock_matches(
     clone = tmp_path / "clone"
     shutil.copytree(repeated, clone, ignore=lambda folder, names: left.get(Path(folder), set()))
     (clone / "data").mkdir()
-    shutil.copy(repeated / SELECTED, clone / SELECTED)
+    for path in (SELECTED, "data/inputs.json"):
+        shutil.copy(repeated / path, clone / path)
     assert stages_run(dvc(clone, "repro", "--dry", "--allow-missing")) == set()
 
 
@@ -184,17 +195,54 @@ def test_parameters_reach_the_stages_that_read_them(repeated: Path) -> None:
     folder, params = repeated, toy_params()
     params["digits-lenet"]["report"]["title"] = "Another title"
     write_toy_params(folder, params)
-    assert set(json.loads(dvc(folder, "status", "--json"))) == {"report@digits-lenet"}
+    assert stale_now(folder) == {"report@digits-lenet"}
 
     params["digits-lenet"]["train"]["task"]["lr"] *= 0.9
     write_toy_params(folder, params)
     assert stages_run(dvc(folder, "repro", *MEASURED)) == {"train", "sweep", "ablate", "study"}
     reports = {"report@digits-lenet", "study_report@permutation-study"}
-    assert set(json.loads(dvc(folder, "status", "--json"))) == reports
+    assert stale_now(folder) == reports
 
     params["digits-lenet"]["baselines"]["individual"]["seeds"] = [3]
     params["digits-lenet"]["train"]["task"]["lr"] /= 0.9
     write_toy_params(folder, params)
     back = stages_run(dvc(folder, "repro", *MEASURED))
     assert back == {"baselines"}, "the run cache must restore a known training"
-    assert set(json.loads(dvc(folder, "status", "--json"))) == {"report@digits-lenet"}
+    assert stale_now(folder) == {"report@digits-lenet"}
+
+
+def test_raw_files_are_dependencies_where_they_are(
+    repeated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture less is another data set; none at all is a machine without raw data."""
+    monkeypatch.setenv("NEUMETA_DATA_ROOT", str(tmp_path))
+    write_images(tmp_path / "pets")
+    kept = ("params.yaml", "dvc.lock", "data/inputs.json")
+    with restored(repeated, *kept):
+        params = toy_params()
+        params["data"]["digits"] = folder_params(Path("pets")).model_dump(exclude_none=True)
+        write_toy_params(repeated, params)
+        data = "data@digits"
+        assert stages_run(dvc(repeated, "repro", data)) == {"data"}
+        assert stages_run(dvc(repeated, "repro", data)) == set()
+        record = repeated / "data/datasets/digits.card.json"
+        assert json.loads(record.read_text())["sizes"] == {"train": 6, "val": 2, "test": 8}
+
+        picture = tmp_path / "pets/test/cat/0.png"
+        content = picture.read_bytes()
+        picture.unlink()
+        assert stages_run(dvc(repeated, "repro", data)) == {"data"}
+        assert json.loads(record.read_text())["sizes"]["test"] == 7
+        picture.write_bytes((tmp_path / "pets/test/cat/1.png").read_bytes())  # of another content
+        assert stages_run(dvc(repeated, "repro", data)) == {"data"}
+        picture.write_bytes(content)
+        (tmp_path / "pets/.DS_Store").write_bytes(b"x")
+        dvc(repeated, "repro", data)  # the first result, out of DVC's cache
+
+        before = (repeated / "data/inputs.json").read_bytes()
+        (tmp_path / "pets").rename(tmp_path / "away")
+        output = dvc(repeated, "repro", data)
+        assert stages_run(output) == set() and "not on this machine" in output
+        assert (repeated / "data/inputs.json").read_bytes() == before
+    dvc(repeated, "checkout", "--force")
+    assert stale_now(repeated) <= {"report@digits-lenet"}
