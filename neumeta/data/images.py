@@ -1,7 +1,11 @@
 """Decoding one image file: upright, on a stated background, within stated limits."""
 
 import io
+import os
+import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -56,10 +60,29 @@ def decode(data: bytes, size: int | None = None, background: int = 255) -> np.nd
             raise ValueError(f"its content is none of {', '.join(FORMATS)}") from None
         with opened:
             _check(opened)
-            image = _flat(ImageOps.exif_transpose(opened), background)
+            with _quiet(opened.format == "TIFF"):
+                image = _flat(ImageOps.exif_transpose(opened), background)
     if size is not None:
         image = image.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8)
+
+
+@contextmanager
+def _quiet(needed: bool) -> Iterator[None]:
+    """Keep a library in C from writing what it stumbles over to the terminal, beside our line."""
+    if not needed:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _check(image: Image.Image) -> None:

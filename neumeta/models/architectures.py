@@ -59,7 +59,7 @@ def build_for(
         )
 
     def size(tensor: str, axis: int) -> int:
-        if tensor not in weights or weights[tensor].ndim <= axis:
+        if tensor not in weights or weights[tensor].ndim <= axis or not weights[tensor].numel():
             raise UserError(
                 f"{where}: holds no {name}: tensor {tensor!r} is missing; {_found(weights)}"
             )
