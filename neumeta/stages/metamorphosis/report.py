@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     compulsory = ["--experiment", "--base-history", "--permute", "--train-history", "--sweep"]
     compulsory += ["--baselines", "--ablate", "--dataset", "--out", "--summary"]
-    parser = stage_parser("report", *compulsory)
+    parser = stage_parser("metamorphosis.report", *compulsory)
     parser.add_argument("--inr", help="folder of the INRs, to tell their size")
     parser.add_argument(
         "--runs", nargs="+", required=True, help="*.run.json of all stages, in pipeline order"
