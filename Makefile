@@ -26,7 +26,7 @@ report: $(STAMP) ## Run the pipeline; EXPERIMENTS="a b" chooses what runs, else 
 	@echo "Open reports/index.html"
 
 test: $(STAMP) ## Run the tests; ARGS="-k width" passes options to pytest
-	$(RUN)python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
+	$(RUN)python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP) ## Formatter, linter, type checker, docstring lint; changes nothing
 	$(RUN)ruff format --check .

@@ -27,6 +27,28 @@ settings.register_profile("fixed", derandomize=True, deadline=None, database=Non
 settings.load_profile("fixed")
 
 
+# A file of tests is the work of one process (`--dist loadfile`): the longest come first, so that no
+# process waits for another at the end.
+LONGEST = (
+    "test_other_device_alone.py",
+    "flows/test_width_report.py",
+    "flows/test_shards.py",
+    "test_dvc_rerun.py",
+    "flows/test_deploy.py",
+    "test_contributing.py",
+    "core/test_processes.py",
+    "permute/test_trace.py",
+    "stages/metamorphosis/test_ablate.py",
+    "methods/metamorphosis/test_resume.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order of all others stays."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which every stage has run at toy size, by the commands of dvc.yaml."""

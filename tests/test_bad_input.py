@@ -12,6 +12,7 @@ from numpy.random import default_rng
 
 from neumeta.core.checkpoint import read_checkpoint, write_checkpoint
 from tests.stages.commands import command_of, module_of
+from tests.together import Done, run_together
 from tests.toy import ROOT, toy_params, write_toy_params
 
 EXPERIMENT = "data/experiments/digits-lenet"
@@ -219,25 +220,53 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what lay in its folder before and after."""
+
+    done: Done
+    before: dict[str, bytes]
+    after: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def results(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """Every fault in a folder of its own, all in one process."""
+    folders = {name: tmp_path_factory.mktemp("fault") / "work" for name in FAULTS}
+    before = {}
+    for name, fault in FAULTS.items():
+        shutil.copytree(finished, folders[name])
+        fault.spoil(folders[name])
+        before[name] = contents(folders[name])
+    commands = [(folders[name], fault.command[1:]) for name, fault in FAULTS.items()]
+    environment = {"PATH": "", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = dict(zip(FAULTS, run_together(commands, environment), strict=True))
+    return {name: Result(done[name], before[name], contents(folders[name])) for name in FAULTS}
+
+
 @pytest.mark.parametrize("name", FAULTS)
-def test_one_line_and_nothing_lost(name: str, finished: Path, tmp_path: Path) -> None:
-    fault = FAULTS[name]
-    folder = tmp_path / "work"
-    shutil.copytree(finished, folder)
-    fault.spoil(folder)
-    before = contents(folder)
+def test_one_line_and_nothing_lost(name: str, results: dict[str, Result]) -> None:
+    fault, result = FAULTS[name], results[name]
+    lines = result.done.err.strip().splitlines()
+    assert result.done.status == fault.status, result.done.err
+    assert len(lines) == 1, result.done.err
+    for part in fault.expected:
+        assert part in lines[0]
+    assert result.done.out == ""
+    assert result.after == result.before
+
+
+@pytest.mark.parametrize("name", ["missing flag", "unknown experiment"])
+def test_a_process_of_its_own_ends_likewise(
+    name: str, results: dict[str, Result], finished: Path
+) -> None:
+    """`python -m` as a user types it: the same status and line."""
     done = subprocess.run(
-        [sys.executable, *fault.command],
-        cwd=folder,
+        [sys.executable, *FAULTS[name].command],
+        cwd=finished,
         env={"PATH": "", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=120,
     )
-    lines = done.stderr.strip().splitlines()
-    assert done.returncode == fault.status, done.stderr
-    assert len(lines) == 1, done.stderr
-    for part in fault.expected:
-        assert part in lines[0]
-    assert done.stdout == ""
-    assert contents(folder) == before
+    assert Done(done.returncode, done.stdout, done.stderr) == results[name].done

@@ -12,6 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.conftest import LONGEST
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -63,6 +65,13 @@ def test_no_file_belongs_to_two_packages() -> None:
                 owners.setdefault(str(file), set()).add(package)
     shared = {file: packages for file, packages in owners.items() if len(packages) > 1}
     assert shared == {}
+
+
+def test_the_longest_files_of_tests_come_first() -> None:
+    """By name: one that is gone would come at the end, where a process waits for it alone."""
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
+    # Else pytest-xdist sorts files by the number of their tests, and the longest have few.
+    assert "--dist loadfile --no-loadscope-reorder" in (ROOT / "Makefile").read_text()
 
 
 def test_build_backend_is_locked() -> None:

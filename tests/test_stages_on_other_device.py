@@ -69,6 +69,7 @@ class Watch:
         def watched(first: Tensor, *others: Any) -> Tensor:
             if not first.is_meta:  # those are only counted
                 assert first.device == pretend(), f"{product.__name__} on {first.device}"
+                assert not torch.is_autocast_enabled("cpu"), "the precision is the CPU's"
                 self.seen += 1
             return product(first, *others)
 

@@ -41,7 +41,8 @@ class Measurement:
         n: Number of examples of the split; 0 where that is not known.
         params: Parameters of the whole network.
         macs: Multiply-accumulates of the whole network for one example.
-        stored_bytes: Size of the files that must be kept to get this network; None where not known.
+        stored_bytes: Size of the file that must be kept to get this network, or four bytes a
+            parameter where it has no file of its own; None where not known.
     """
 
     method: str

@@ -17,6 +17,7 @@ from neumeta.measure.results import read_results
 from neumeta.measure.statistics import measured, over_seeds
 from neumeta.methods.metamorphosis.params.experiment import Experiment
 from neumeta.methods.metamorphosis.report.looks import OURS, SHARING, describe
+from neumeta.methods.metamorphosis.sweep import inr_files
 from neumeta.report.texts import Look
 from neumeta.report.wording import digits_for
 
@@ -171,7 +172,7 @@ def section_of(runs: Sequence[StageRun], report: Mapping[str, Any]) -> dict[str,
 
 def read_inrs(folder: str | Path) -> Inr | None:
     """Measure the INRs of a folder, one `seed-0.safetensors` per seed; None where it has none."""
-    files = sorted(Path(folder).glob("seed-*.safetensors"))
+    files = inr_files(folder)
     if not files:
         return None
     sizes = {name: value.numel() for name, value in read_checkpoint(files[0])[0].items()}

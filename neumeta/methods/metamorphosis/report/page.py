@@ -49,7 +49,7 @@ def build_report(inputs: ReportInputs) -> blocks.Report:
 
 
 def _figures(inputs: ReportInputs) -> dict[str, Figure]:
-    stars = " Stars: published NeuMeta, below its own base." if inputs.published else ""
+    stars = " Stars: published NeuMeta, below its own base." if inputs.published_drops else ""
     base = percent(inputs.base, inputs.digits)
     drawn = (
         TEXTS.figure("width", figures.accuracy_figure(inputs, "width")),

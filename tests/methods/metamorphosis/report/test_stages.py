@@ -9,7 +9,8 @@ import yaml
 
 from neumeta.core.stage import git_revision
 from neumeta.report.blocks import Report
-from neumeta.stages import index, report
+from neumeta.stages import index
+from neumeta.stages.metamorphosis import report
 from tests.methods.metamorphosis.report.samples import write_inputs
 from tests.toy import ROOT
 

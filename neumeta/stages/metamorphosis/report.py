@@ -1,0 +1,62 @@
+"""Stage report: the result table, its key numbers, its figures and one page."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from neumeta.core.files import atomic_write_text
+from neumeta.core.reading import load_section
+from neumeta.core.records import StageRun, read_json
+from neumeta.core.stage import flags, git_revision, stage_parser, staged
+from neumeta.measure.frames import read_frame
+from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS, HISTORY_COLUMNS
+from neumeta.methods.metamorphosis.params.experiment import ReportParams
+from neumeta.methods.metamorphosis.report import inputs as reading
+from neumeta.methods.metamorphosis.report.page import build_report
+from neumeta.training.curve import CURVE_COLUMNS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage.
+
+    Args:
+        argv: Flags, or None for those of the process.
+
+    Returns:
+        The exit status.
+    """
+    compulsory = ["--experiment", "--base-history", "--permute", "--train-history", "--sweep"]
+    compulsory += ["--baselines", "--ablate", "--dataset", "--out", "--summary"]
+    parser = stage_parser("metamorphosis.report", *compulsory)
+    parser.add_argument("--inr", help="folder of the INRs, to tell their size")
+    parser.add_argument(
+        "--runs", nargs="+", required=True, help="*.run.json of all stages, in pipeline order"
+    )
+    args = flags(argv, parser)
+
+    def body() -> None:
+        section = load_section(ReportParams, f"{args.experiment}.report")
+        runs = [read_json(path, StageRun) for path in args.runs]
+        inputs = reading.ReportInputs(
+            experiment=args.experiment,
+            results=reading.read_tables([args.sweep, args.baselines]),
+            base_history=read_frame(args.base_history, CURVE_COLUMNS),
+            train_history=read_frame(args.train_history, HISTORY_COLUMNS),
+            variation=read_json(args.permute, reading.Variation),
+            dataset=read_json(args.dataset, reading.Dataset),
+            runs=runs,
+            params=reading.section_of(runs, section.model_dump(mode="json")),
+            revision=git_revision(),
+            inr=reading.read_inrs(args.inr) if args.inr else None,
+            ablations=read_frame(args.ablate, ABLATION_COLUMNS),
+        )
+        report = build_report(inputs)
+        for name, text in report.files.items():
+            atomic_write_text(Path(args.out) / name, text)
+        atomic_write_text(args.summary, report.summary)
+
+    return staged("report", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
