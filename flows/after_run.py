@@ -64,7 +64,14 @@ def commit_results(plan: Plan, root: Path, with_params: bool) -> None:
     """
     folders = {PurePosixPath(out).parts[0] for s in plan.stages for out in s.stage.outs}
     chosen = ["params.yaml", "data/selected.json"] if with_params else []
-    wanted = ["dvc.lock", "code.json", "data/store", *sorted(folders & {"reports"}), *chosen]
+    wanted = [
+        "dvc.lock",
+        "code.json",
+        "data/inputs.json",
+        "data/store",
+        *sorted(folders & {"reports"}),
+        *chosen,
+    ]
     paths = [path for path in wanted if (root / path).exists()]
     run_child_task.submit("git add", ["git", "add", "--", *paths], str(root)).result()
     clean = children.run_child(

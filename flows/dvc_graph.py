@@ -4,7 +4,7 @@ The reading takes no lock, so a plan can be printed while a training runs. The p
 people: what runs is decided by the child `dvc repro` of each stage, under DVC's own locks.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,19 @@ from flows.errors import FlowError, one_line
 from flows.plan import Plan, Stage, make_plan
 
 
-def read_plan(root: Path, targets: Iterable[str] | None = None, force: bool = False) -> Plan:
+def read_plan(
+    root: Path,
+    targets: Iterable[str] | None = None,
+    force: bool = False,
+    done: Collection[str] = (),
+) -> Plan:
     """Plan a run from dvc.yaml, dvc.lock and the files of a repository.
 
     Args:
         root: the repository.
         targets: see `flows.plan.make_plan`.
         force: see `flows.plan.make_plan`.
+        done: stages that run every time and have just done so.
 
     Returns:
         The plan.
@@ -31,6 +37,7 @@ def read_plan(root: Path, targets: Iterable[str] | None = None, force: bool = Fa
         FlowError: no DVC repository, a broken dvc.yaml, or an unknown target.
     """
     stages, changes = read_graph(root)
+    changes = {name: why for name, why in changes.items() if name not in done}
     return make_plan(stages, changes, targets, force)
 
 

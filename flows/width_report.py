@@ -44,8 +44,11 @@ from flows.stage_task import (
 
 # Stages side by side. Two trainings on two cores take longer than one after the other.
 STAGES_AT_ONCE = int(os.environ.get("NEUMETA_STAGES_AT_ONCE") or (os.cpu_count() or 1) // 4 or 1)
-# Writes what all other stages take for their code: until it has run, no plan can be right.
+# What they write is taken by other stages, so until they have run no plan can be right: what the
+# code of each is, and what the raw data are, which `inputs` looks at every time.
 CODE = "code"
+INPUTS = "inputs"
+BEFORE_A_PLAN = (CODE, INPUTS)
 
 INTERRUPTED = 130
 
@@ -75,7 +78,7 @@ def width_report(
         pull: fetch cached results from the DVC remote first.
         push: send new results to the DVC remote at the end.
         commit: commit dvc.lock and the reports with git at the end.
-        dry: only post the plan, after the stage `code`, without which there is none.
+        dry: only post the plan, after the stages `code` and `inputs`, without which there is none.
         experiments: switch params.yaml to these experiments first; empty to leave it alone.
         workers: do the jobs of a stage in so many shards at once, on Dask workers; 1 for none.
         scheduler: address of a Dask scheduler to use for that, such as tcp://10.0.0.5:8786,
@@ -123,9 +126,9 @@ def _run(
     if pull:
         command = dvc_command("--wait-for-lock", "pull", "--run-cache", "--allow-missing")
         run_child_task.submit("pull", command, str(root)).result()
-    if must_run(root, CODE):
-        run_child_task.submit(CODE, stage_command(CODE), str(root)).result()
-    plan = read_plan(root, targets, force)
+    for name in (name for name in BEFORE_A_PLAN if must_run(root, name)):
+        run_child_task.submit(name, stage_command(name), str(root)).result()
+    plan = read_plan(root, targets, force, done={INPUTS})
     run_logger().info("%s", plan)
     create_table_artifact(artifacts.plan_rows(plan), key="plan", description="Plan")
     if dry:
@@ -272,9 +275,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         Sharding(args.workers, args.scheduler).check_scheduler()
         if not args.experiments:
             root = project_root()
-            if args.dry and must_run(root, CODE):
-                execute(CODE, stage_command(CODE), root, lambda line: None)
-            plan = read_plan(root, args.targets, args.force)
+            for name in (name for name in BEFORE_A_PLAN if args.dry and must_run(root, name)):
+                execute(name, stage_command(name), root, lambda line: None)
+            plan = read_plan(root, args.targets, args.force, done={INPUTS})
             if args.dry:
                 print(plan)
                 return 0

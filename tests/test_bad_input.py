@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from numpy.random import default_rng
 
 from neumeta.core.checkpoint import read_checkpoint, write_checkpoint
 from tests.stages.commands import command_of, module_of
@@ -16,6 +17,7 @@ from tests.toy import ROOT, toy_params, write_toy_params
 
 EXPERIMENT = "data/experiments/digits-lenet"
 INR = f"{EXPERIMENT}/inr/seed-0.safetensors"
+DATASET = "data/datasets/digits.safetensors"
 
 
 def stage(name: str) -> list[str]:
@@ -74,6 +76,32 @@ def other_images(folder: Path) -> None:
     path = folder / "data/datasets/digits.safetensors"
     tensors, header = read_checkpoint(path)
     write_checkpoint(path, tensors, header | {"mean": [0.25]})
+
+
+def altered_bytes(folder: Path) -> None:
+    content = bytearray((folder / INR).read_bytes())
+    random = default_rng(0)
+    for place in random.integers(len(content) // 2, len(content), 1000):
+        content[place] = random.integers(256)
+    (folder / INR).write_bytes(content)
+
+
+def edited_header(folder: Path) -> None:
+    tensors, header = read_checkpoint(folder / INR)
+    header["input"]["mean"] = "0.5"
+    write_checkpoint(folder / INR, tensors, header)
+
+
+def beyond_memory(folder: Path) -> None:
+    params = toy_params()
+    params["digits-lenet"]["train"]["network"]["hidden"] = 100_000_000
+    write_toy_params(folder, params)
+
+
+def infinite_rate(folder: Path) -> None:
+    params = toy_params()
+    params["digits-lenet"]["fetch"]["recipe"]["lr"] = float("inf")
+    write_toy_params(folder, params)
 
 
 def no_inr(folder: Path) -> None:
@@ -137,6 +165,22 @@ FAULTS = {
         ["-m", "neumeta", "sample", INR, "--width", "3", "--out", "x.pt"],
         nothing,
         ("x.pt", ".safetensors or .onnx"),
+    ),
+    "altered bytes": Fault(
+        ["-m", "neumeta", "evaluate", INR, "--width", "3", "--dataset", DATASET],
+        altered_bytes,
+        ("seed-0.safetensors", "damaged: tensor"),
+    ),
+    "headers that are edited": Fault(
+        ["-m", "neumeta", "info", INR],
+        edited_header,
+        ("seed-0.safetensors", "describes no family", "mean"),
+    ),
+    "sizes beyond all memory": Fault(
+        ["-m", "neumeta", "check"], beyond_memory, ("params.yaml", "network.hidden", "4096")
+    ),
+    "a number without end": Fault(
+        stage("fetch"), infinite_rate, ("params.yaml", "fetch.recipe.lr", "finite number")
     ),
     "truncated checkpoint": Fault(
         ["-m", "neumeta", "info", INR], truncated_inr, ("seed-0.safetensors", "damaged")

@@ -1,7 +1,15 @@
-"""Checkpoints: safetensors with one JSON header, written atomically, loaded strictly."""
+"""Checkpoints: safetensors with one JSON header, written atomically, loaded strictly.
 
+What is read is finite and below `MOST`: a few altered bytes are enough to lift a weight above it. A
+sealed file also holds a hash of its tensors, so that any altered byte is noticed. Outputs of stages
+are not sealed: another header would be other bytes, and committed results would no longer be what
+their stages write; DVC keeps their hash.
+"""
+
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +21,15 @@ from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_bytes
 
 HEADER_KEY = "neumeta"
+SEAL = "payload_sha256"
+MOST = 1e12  # no weight or statistic of a network is larger
 
 Tensors = dict[str, torch.Tensor]
 
 
-def to_bytes(tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> bytes:
+def to_bytes(
+    tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any], *, sealed: bool = False
+) -> bytes:
     """Serialise tensors and header; equal content gives equal bytes.
 
     The header is ONE metadata entry, because safetensors does not fix the order of several.
@@ -25,17 +37,39 @@ def to_bytes(tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> 
     Args:
         tensors: Named tensors of any shape.
         header: JSON-ready description; must hold the key `kind`.
+        sealed: Whether the header gets a hash of the tensors, which reading then compares.
 
     Returns:
         The content of a safetensors file.
     """
-    text = json.dumps(header, sort_keys=True, allow_nan=False)
     plain = {name: value.detach().cpu().contiguous() for name, value in sorted(tensors.items())}
+    whole = {**header, SEAL: payload_sha256(plain)} if sealed else header
+    text = json.dumps(whole, sort_keys=True, allow_nan=False)
     return save(plain, metadata={HEADER_KEY: text})
 
 
+def payload_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Hash names, types, shapes and values of tensors.
+
+    Args:
+        tensors: Named tensors of any shape, on the processor.
+
+    Returns:
+        64 hexadecimal digits; equal for equal tensors in any order.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 def write_checkpoint(
-    path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]
+    path: str | Path,
+    tensors: Mapping[str, torch.Tensor],
+    header: Mapping[str, Any],
+    *,
+    sealed: bool = False,
 ) -> None:
     """Write a checkpoint atomically.
 
@@ -43,8 +77,34 @@ def write_checkpoint(
         path: Target file.
         tensors: Named tensors of any shape.
         header: JSON-ready description; must hold the key `kind`.
+        sealed: See `to_bytes`.
     """
-    atomic_write_bytes(path, to_bytes(tensors, header))
+    atomic_write_bytes(path, to_bytes(tensors, header, sealed=sealed))
+
+
+@contextmanager
+def trusting(path: str | Path) -> Iterator[None]:
+    """Turn what an edited header leads to into one line.
+
+    Args:
+        path: The file whose header is used within.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        UserError: Naming the file, for any error of a value that is not as it should be.
+    """
+    try:
+        yield
+    except UserError as error:
+        named = str(error).startswith(str(path))
+        raise error if named else UserError(f"{path}: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        kind = f"lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise UserError(f"{path}: its header is damaged or of another version ({kind})") from error
+    except (RuntimeError, MemoryError) as error:  # torch's, of sizes that cannot be
+        raise UserError(f"{path}: its header describes nothing that can be built") from error
 
 
 def read_header(path: str | Path, kind: str | None = None) -> dict[str, Any]:
@@ -70,8 +130,10 @@ def read_header(path: str | Path, kind: str | None = None) -> dict[str, Any]:
         raise UserError(f"{path}: damaged or not a safetensors file ({reason})") from error
     try:
         header = json.loads(metadata[HEADER_KEY])
-    except (KeyError, json.JSONDecodeError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: has no neumeta header; was it written by neumeta?") from error
+    if not isinstance(header, dict) or not isinstance(header.get("kind"), str):
+        raise UserError(f"{path}: its header does not say what it holds; was it edited?")
     if kind is not None and header.get("kind") != kind:
         raise UserError(f"{path}: holds a {header.get('kind')!r} checkpoint; must be {kind!r}")
     return header
@@ -88,7 +150,8 @@ def read_checkpoint(path: str | Path, kind: str | None = None) -> tuple[Tensors,
         The tensors by name, and the header.
 
     Raises:
-        UserError: As `read_header`.
+        UserError: As `read_header`; also where a tensor is not finite, or not the one that was
+            sealed.
     """
     header = read_header(path, kind)
     try:
@@ -96,6 +159,14 @@ def read_checkpoint(path: str | Path, kind: str | None = None) -> tuple[Tensors,
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged ({' '.join(str(error).split())})") from error
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool((value.abs() <= MOST).all()):
+            raise UserError(
+                f"{path}: damaged: tensor {name!r} holds NaN, infinity or above {MOST:g}"
+            )
+    sealed = header.pop(SEAL, None)
+    if sealed is not None and sealed != payload_sha256(tensors):
+        raise UserError(f"{path}: damaged: its tensors are not those that were written")
     return tensors, header
 
 

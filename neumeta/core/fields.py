@@ -7,12 +7,24 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 DEFAULT_DRAWS = 16  # K where a user of a checkpoint names none
 NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
-Width = Annotated[int, Field(ge=1, description="base width h, in channels")]
+# Far beyond what is meant, so that a slip of a key is told at once and not by the memory.
+MOST_COUNT = 10**9
+MOST_BATCH = 2**16
+MOST_VALUE = 1e9
+MOST_SIDE = 2**13  # pixels
+
+Width = Annotated[int, Field(ge=1, le=2**12, description="base width h, in channels")]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1, description="peak learning rate")]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Count = Annotated[int, Field(ge=1)]
-Weight = Annotated[float, Field(ge=0, description="factor of one loss term; 0 switches it off")]
+Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
+Batch = Annotated[int, Field(ge=1, le=MOST_BATCH, description="examples per step")]
+Draws = Annotated[int, Field(ge=1, le=2**12, description="K, draws averaged")]
+Epochs = Annotated[int, Field(ge=1, le=10**6)]
+Positive = Annotated[float, Field(gt=0, le=MOST_VALUE)]
+Weight = Annotated[
+    float, Field(ge=0, le=MOST_VALUE, description="factor of one loss term; 0 switches it off")
+]
 Percent = Annotated[float, Field(ge=0, le=100, description="per cent")]
 Changes = Annotated[dict[str, Any], Field(description="dotted key of the section train -> value")]
 ScoredSplit = Literal["val", "test"]
@@ -63,9 +75,9 @@ Criteria = Annotated[tuple[Criterion, ...], *_List]
 
 
 class Section(BaseModel):
-    """Base of every section: immutable, no unknown keys, no silent type changes."""
+    """Base of every section: immutable, no unknown keys, no silent type changes, finite numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Section)

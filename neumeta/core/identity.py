@@ -28,6 +28,8 @@ _DISTRIBUTIONS = {"pil": "pillow", "sklearn": "scikit-learn", "ruamel": "ruamel-
 # The guard of a stage: it lets a stage end well or not, and shapes no result.
 GUARD = f"{PACKAGE}/core/unchanged.py"
 _IMPORTERS = {"import_module", "__import__"}
+# Stages that make what others take for their code and their raw files: they have no identity.
+UNIDENTIFIED = frozenset({"code", "inputs"})
 _DIGITS = 16
 
 Files = Mapping[str, bytes]

@@ -14,7 +14,7 @@ from ruamel.yaml.error import YAMLError
 
 from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_text
-from neumeta.core.identity import Files, closure_of, stage_modules
+from neumeta.core.identity import UNIDENTIFIED, Files, closure_of, stage_modules
 
 LEDGER = "code.yaml"
 _HEAD = """\
@@ -144,10 +144,10 @@ def identities(files: Files, ledger: Ledger) -> dict[str, str]:
         ledger: What is known to be equal.
 
     Returns:
-        Identity by stage; the stage `code` itself, which makes them, has none.
+        Identity by stage; those that take none have none.
     """
     return {
         stage: identity_of(stage, files, ledger)
         for stage in stage_modules(files)
-        if stage != "code"
+        if stage not in UNIDENTIFIED
     }

@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from neumeta.core.checkpoint import read_checkpoint, require_tensors, write_checkpoint
+from neumeta.core.checkpoint import read_checkpoint, require_tensors, trusting, write_checkpoint
 from neumeta.core.errors import UserError
+from neumeta.data.spec import InputSpec
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
@@ -243,25 +244,31 @@ def read_dataset(path: str | Path, needs: Mapping[str, Any] | None = None) -> Da
             than the network takes.
     """
     tensors, header = read_checkpoint(path, "dataset")
-    shape = tuple(header["image_shape"])
-    target = tuple(header.get("target_shape", ()))
-    expected = {}
-    for split in SPLITS:
-        size = header["sizes"][split]
-        expected[f"{split}.images"] = torch.empty((size, *shape), dtype=torch.uint8, device="meta")
-        expected[f"{split}.labels"] = torch.empty((size, *target), dtype=torch.int64, device="meta")
-    require_tensors(path, tensors, expected)
-    dataset = Dataset(
-        name=header["name"],
-        task=header["task"],
-        images={split: tensors[f"{split}.images"] for split in SPLITS},
-        labels={split: tensors[f"{split}.labels"] for split in SPLITS},
-        classes=tuple(header["classes"]),
-        pixel_max=header["pixel_max"],
-        mean=tuple(header["mean"]),
-        std=tuple(header["std"]),
-    )
-    if dataset.content_sha256() != header["content_sha256"]:
+    with trusting(path):
+        InputSpec.model_validate({key: header[key] for key in InputSpec.model_fields})
+        shape = tuple(header["image_shape"])
+        target = tuple(header.get("target_shape", ()))
+        expected = {}
+        for split in SPLITS:
+            size = header["sizes"][split]
+            expected[f"{split}.images"] = torch.empty(
+                (size, *shape), dtype=torch.uint8, device="meta"
+            )
+            expected[f"{split}.labels"] = torch.empty(
+                (size, *target), dtype=torch.int64, device="meta"
+            )
+        require_tensors(path, tensors, expected)
+        dataset = Dataset(
+            name=header["name"],
+            task=header["task"],
+            images={split: tensors[f"{split}.images"] for split in SPLITS},
+            labels={split: tensors[f"{split}.labels"] for split in SPLITS},
+            classes=tuple(header["classes"]),
+            pixel_max=header["pixel_max"],
+            mean=tuple(header["mean"]),
+            std=tuple(header["std"]),
+        )
+    if dataset.content_sha256() != header.get("content_sha256"):
         raise UserError(f"{path}: content does not match its sha256; run the data stage again")
     if needs is not None and dataset.input_spec() != dict(needs):
         raise UserError(

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from neumeta.core.fields import Count, Fraction, Section, Seed, as_tuple
+from neumeta.core.fields import MOST_SIDE, Count, Fraction, Section, Seed, as_tuple
 
 TaskName = Literal["classification"]
 
@@ -32,7 +32,15 @@ class DataParams(Section):
         None, description="per channel, of pixels in 0..1; null: of the training split"
     )
     std: tuple[float, ...] | None = Field(None, description="per channel, likewise; above 0")
-    image_size: Count | None = Field(None, description="resize to this side, pixels; null: as is")
+    image_size: int | None = Field(
+        None, ge=1, le=MOST_SIDE, description="resize to this side, pixels; null: as is"
+    )
+    background: int = Field(
+        255, ge=0, le=255, description="gray value behind transparent pixels; source folder"
+    )
+    unreadable: Literal["refuse", "skip"] = Field(
+        "refuse", description="image files that cannot be decoded; source folder"
+    )
     limit: Count | None = Field(None, description="at most this many examples per split (toy runs)")
 
     @model_validator(mode="after")
@@ -56,7 +64,11 @@ class DataParams(Section):
 class AugmentationParams(Section):
     """Random crops and flips, made once and kept in memory."""
 
-    views: Count = Field(description="augmented copies of the training set; one is drawn per use")
-    pad: int = Field(ge=0, description="zeros around the image before the crop, pixels")
+    views: int = Field(
+        ge=1, le=1000, description="augmented copies of the training set; one is drawn per use"
+    )
+    pad: int = Field(
+        ge=0, le=MOST_SIDE, description="zeros around the image before the crop, pixels"
+    )
     flip: bool = Field(description="mirror every second image, on average")
     seed: Seed

@@ -1,53 +1,28 @@
 """Where datasets come from: scikit-learn, torchvision, image folders and zips of them."""
 
-import io
-import os
-import zipfile
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+import logging
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from neumeta.core.errors import UserError
 from neumeta.data.dataset import Dataset, SplitName, channel_statistics
+from neumeta.data.entries import first_line
+from neumeta.data.folder import read_folder
 from neumeta.data.params import DataParams
+from neumeta.data.raw import RawImages
+from neumeta.data.roots import DATA_ROOT_VARIABLE, data_root
 
-DATA_ROOT_VARIABLE = "NEUMETA_DATA_ROOT"
-DEFAULT_ROOT = "data/raw"
-IMAGE_SUFFIXES = frozenset({".webp", ".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})
-EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"})
+_log = logging.getLogger("neumeta")
 TORCHVISION_CLASSES = {
     "mnist": "MNIST",
     "fashion_mnist": "FashionMNIST",
     "cifar10": "CIFAR10",
     "cifar100": "CIFAR100",
 }
-
-
-@dataclass(frozen=True)
-class RawImages:
-    """Published images before any split of ours.
-
-    Attributes:
-        train: Pixels (n, channels, height, width) uint8 and targets (n, ...) int64.
-        test: Likewise, or None where no test set is published.
-        val: Likewise, or None where no validation set is published.
-        classes: Class names.
-        pixel_max: Largest possible pixel value.
-    """
-
-    train: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor] | None
-    val: tuple[Tensor, Tensor] | None
-    classes: tuple[str, ...]
-    pixel_max: int
 
 
 def load_dataset(name: str, params: DataParams) -> Dataset:
@@ -78,6 +53,8 @@ def load_dataset(name: str, params: DataParams) -> Dataset:
     if params.limit is not None:
         parts = {k: _some(part, params.limit, params.split_seed) for k, part in parts.items()}
     mean, std = _normalisation(name, params, parts["train"][0], raw.pixel_max)
+    for note in raw.notes:
+        _log.info("%s: %s", name, note)
     return Dataset(
         name=name,
         task=params.task,
@@ -107,19 +84,6 @@ def _some(part: tuple[Tensor, Tensor], limit: int, seed: int) -> tuple[Tensor, T
     images, labels = part
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[:limit]
     return images[order], labels[order]
-
-
-def data_root(params: DataParams) -> Path:
-    """Choose the folder of a dataset.
-
-    Args:
-        params: Its section.
-
-    Returns:
-        $NEUMETA_DATA_ROOT (else data/raw), and below it the parameter `root`, which may also be
-        an absolute path.
-    """
-    return Path(os.environ.get(DATA_ROOT_VARIABLE) or DEFAULT_ROOT) / (params.root or "")
 
 
 def _split(
@@ -152,102 +116,26 @@ def _read_torchvision(params: DataParams) -> RawImages:
 
     root = data_root(params)
     maker = getattr(datasets, TORCHVISION_CLASSES[str(params.name)])
+    pairs = []
     try:
         parts = [maker(str(root), train=train, download=params.download) for train in (True, False)]
-    except (RuntimeError, OSError, ValueError, AssertionError) as error:
+        for part in parts:
+            pixels = torch.as_tensor(np.asarray(part.data))
+            images = pixels[:, None] if pixels.ndim == 3 else pixels.movedim(3, 1)
+            labels = torch.as_tensor(part.targets, dtype=torch.int64)
+            if len(images) != len(labels) or not len(labels):
+                raise ValueError(f"{len(images)} images and {len(labels)} labels")
+            pairs.append((images.contiguous(), labels))
+    except Exception as error:  # of damaged files, too, which it reads by pickle and struct
         raise UserError(
-            f"{root}: no usable {params.name} there ({_first_line(error)}); set root or "
+            f"{root}: no usable {params.name} there ({first_line(error)}); set root or "
             f"${DATA_ROOT_VARIABLE} to a folder in torchvision's layout, or download: true"
         ) from error
-    pairs = []
-    for part in parts:
-        pixels = torch.as_tensor(np.asarray(part.data))
-        images = pixels[:, None] if pixels.ndim == 3 else pixels.movedim(3, 1)
-        pairs.append((images.contiguous(), torch.as_tensor(part.targets, dtype=torch.int64)))
     return RawImages(pairs[0], pairs[1], None, tuple(parts[0].classes), pixel_max=255)
-
-
-def _read_folder(params: DataParams) -> RawImages:
-    root = data_root(params)
-    if not root.exists():
-        raise UserError(f"{root}: no such folder or zip; set root or ${DATA_ROOT_VARIABLE}")
-    found: dict[str, list[tuple[str, str, np.ndarray]]] = {}
-    for place, data in _image_files(root):
-        split, label, file_name = place.parts[-3:]
-        image = _decode(data, f"{root}: {place}", params.image_size)
-        found.setdefault(split, []).append((label, file_name, image))
-    if "train" not in found or set(found) - {"train", "val", "test"}:
-        shown = ", ".join(sorted(found)) or "no image at all"
-        raise UserError(f"{root}: needs images as train/CLASS/FILE (and test, val); found {shown}")
-    classes = tuple(sorted({label for label, _, _ in found["train"]}))
-    parts = {split: _stack(root, rows, classes) for split, rows in found.items()}
-    for split, (images, _) in parts.items():
-        if images.shape[1:] != parts["train"][0].shape[1:]:
-            raise UserError(f"{root}: train and {split} images differ in shape; set image_size")
-    return RawImages(parts["train"], parts.get("test"), parts.get("val"), classes, pixel_max=255)
-
-
-def _stack(
-    root: Path, rows: list[tuple[str, str, np.ndarray]], classes: tuple[str, ...]
-) -> tuple[Tensor, Tensor]:
-    rows = sorted(rows, key=lambda row: row[:2])
-    shapes = {image.shape[:2] for _, _, image in rows}
-    if len(shapes) > 1:
-        raise UserError(f"{root}: images differ in size, {sorted(shapes)[:3]}; set image_size")
-    if unknown := sorted({label for label, _, _ in rows} - set(classes)):
-        raise UserError(f"{root}: class {unknown[0]!r} is not among the training classes")
-    colour = any(image.ndim == 3 for _, _, image in rows)
-    pixels = [np.dstack([i] * 3) if colour and i.ndim == 2 else i for _, _, i in rows]
-    images = torch.from_numpy(np.stack(pixels))
-    images = images.movedim(3, 1) if colour else images[:, None]
-    labels = torch.tensor([classes.index(label) for label, _, _ in rows], dtype=torch.int64)
-    return images.contiguous(), labels
-
-
-def _image_files(root: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """List images of a tree, of a zip, or of a folder of zips, as (path, content)."""
-    zips = [root] if root.is_file() else sorted(root.glob("*.zip"))
-    for archive in zips:
-        try:
-            with zipfile.ZipFile(archive) as stream:
-                for entry in sorted(stream.namelist()):
-                    place = PurePosixPath(entry)
-                    if _is_image(place):
-                        yield place, stream.read(entry)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError) as error:
-            raise UserError(f"{archive}: not a readable zip ({_first_line(error)})") from error
-    if not zips:
-        for path in sorted(root.rglob("*")):
-            place = PurePosixPath(path.relative_to(root).as_posix())
-            if path.is_file() and _is_image(place):
-                yield place, path.read_bytes()
-
-
-def _is_image(place: PurePosixPath) -> bool:
-    return len(place.parts) >= 3 and place.suffix.lower() in IMAGE_SUFFIXES
-
-
-def _decode(data: bytes, where: str, size: int | None) -> np.ndarray:
-    try:
-        opened = Image.open(io.BytesIO(data))
-        if opened.mode not in EIGHT_BIT_MODES:
-            allowed = ", ".join(sorted(EIGHT_BIT_MODES))
-            raise UserError(f"{where}: pixel mode {opened.mode} would be clipped; use {allowed}")
-        image = opened.convert("L" if opened.mode in {"L", "LA", "1"} else "RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"{where}: not a readable image ({_first_line(error)})") from error
-    if size is not None:
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(image, dtype=np.uint8)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 _READERS = {
     "sklearn_digits": _read_digits,
     "torchvision": _read_torchvision,
-    "folder": _read_folder,
+    "folder": read_folder,
 }

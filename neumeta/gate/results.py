@@ -7,7 +7,7 @@ from typing import Any
 
 from neumeta.core.errors import UserError
 from neumeta.core.history import revisions, tree_at
-from neumeta.core.identity import stage_modules
+from neumeta.core.identity import UNIDENTIFIED, stage_modules
 from neumeta.core.ledger import LEDGER, identity_of, parse_ledger
 from neumeta.core.reading import read_yaml
 
@@ -51,13 +51,13 @@ def read_results(root: str | Path) -> list[Result]:
         root: The folder that holds dvc.lock.
 
     Returns:
-        Those of all stages but `code`, parents before children.
+        Those of all stages with an identity, parents before children.
 
     Raises:
         UserError: If there is no lock.
     """
     entries = read_yaml(Path(root) / LOCK_OF_RESULTS).get("stages", {})
-    results = [_result(name, entry) for name, entry in entries.items() if name != "code"]
+    results = [_result(name, entry) for name, entry in entries.items() if name not in UNIDENTIFIED]
     return in_order(results)
 
 

@@ -2,21 +2,23 @@
 
 import difflib
 import re
+import warnings
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from neumeta.core.checkpoint import require_tensors
 from neumeta.core.errors import UserError
 from neumeta.data.torchvision_door import models
 from neumeta.models.cifar_resnet import STAGE_WIDTHS, CifarResNet
+from neumeta.models.fitting import put_weights
 from neumeta.models.fold import fold_batch_norms
 from neumeta.models.lenet import LeNet
 
 Sizes = Callable[[str, int], int]
 _CIFAR = re.compile(r"cifar_resnet(\d+)")
 _CIFAR_DEPTHS = (20, 32, 44, 56, 110)
+_BLOCK = re.compile(r"layer1\.(\d+)\.conv1\.weight$")
 _DIGITS = 28  # pixels; LeNet takes images of any size
 
 
@@ -57,8 +59,10 @@ def build_for(
         )
 
     def size(tensor: str, axis: int) -> int:
-        if tensor not in weights or weights[tensor].ndim <= axis:
-            raise UserError(f"{where}: holds no {name}: tensor {tensor!r} is missing")
+        if tensor not in weights or weights[tensor].ndim <= axis or not weights[tensor].numel():
+            raise UserError(
+                f"{where}: holds no {name}: tensor {tensor!r} is missing; {_found(weights)}"
+            )
         return weights[tensor].shape[axis]
 
     with torch.random.fork_rng(devices=[]):
@@ -70,12 +74,7 @@ def build_for(
         else:
             network, shape = _torchvision(name, size)
         example = torch.randn(2, *shape)
-    expected = network.state_dict()
-    # Files older than this counter of BatchNorm lack it; it has no part in the function.
-    counters = {n: v for n, v in expected.items() if n.endswith("num_batches_tracked")}
-    whole = {**counters, **weights}
-    require_tensors(where, whole, expected)
-    network.load_state_dict(whole)
+    put_weights(network, weights, where)
     network.eval()
     return (fold_batch_norms(network) if fold else network), example
 
@@ -99,8 +98,24 @@ def _cifar_resnet(depth: int, size: Sizes, norm: bool) -> tuple[nn.Module, tuple
 
 
 def _torchvision(name: str, size: Sizes) -> tuple[nn.Module, tuple[int, ...]]:
-    with torch.device("meta"):
-        parameters = models.get_model(name, weights=None).named_parameters()
-        last = [key for key, value in parameters if value.ndim >= 2][-1]
     side = 299 if name == "inception_v3" else 224
-    return models.get_model(name, weights=None, num_classes=size(last, 0)), (3, side, side)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about initial weights, which are replaced
+        try:
+            with torch.device("meta"):
+                like = models.get_model(name, weights=None)
+        except NotImplementedError:  # RegNet computes its widths by tensors
+            like = models.get_model(name, weights=None)
+        last = [key for key, value in like.named_parameters() if value.ndim >= 2][-1]
+        return models.get_model(name, weights=None, num_classes=size(last, 0)), (3, side, side)
+
+
+def _found(weights: Mapping[str, Tensor]) -> str:
+    """Say what a file holds instead, and which of our networks it may be."""
+    names = list(weights)
+    shown = dict.fromkeys((names[0], names[-1]))
+    shapes = [f"{key!r} of {tuple(weights[key].shape)}" for key in shown]
+    blocks = {match[1] for key in weights if (match := _BLOCK.match(key))}
+    depth = 6 * len(blocks) + 2
+    fits = f"; they fit cifar_resnet{depth}" if depth in _CIFAR_DEPTHS else ""
+    return f"found {len(weights)} tensors, {' to '.join(shapes)}{fits}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from neumeta.core.checkpoint import read_checkpoint, require_tensors
+from neumeta.core.checkpoint import read_checkpoint, require_tensors, trusting
 from neumeta.models.family import Family
 from neumeta.models.registry import family_from_header
 
@@ -22,7 +22,8 @@ def read_network(path: str | Path) -> tuple[dict[str, Tensor], Family, dict[str,
         UserError: If the file is missing, damaged, or does not fit its own header.
     """
     weights, header = read_checkpoint(path, "network")
-    family = family_from_header(header)
-    at = family.at(**{axis.name: header[axis.name] for axis in family.axes})
-    require_tensors(path, weights, dict(family.skeleton(at).named_parameters()))
+    with trusting(path):
+        family = family_from_header(header)
+        at = family.at(**{axis.name: header[axis.name] for axis in family.axes})
+        require_tensors(path, weights, dict(family.skeleton(at).named_parameters()))
     return weights, family, header

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from neumeta.core.errors import UserError
+from neumeta.data.spec import InputSpec
 from neumeta.models.cifar_resnet import cifar_resnet_family
-from neumeta.models.family import Family
+from neumeta.models.family import STREAM_ORDERS, Family
 from neumeta.models.lenet import lenet_family
+from neumeta.models.params import FamilyParams
 from neumeta.models.resnet18 import resnet18_family
 
 FAMILIES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Family]] = {
@@ -48,6 +52,13 @@ def family_from_header(header: Mapping[str, Any]) -> Family:
         UserError: If the header describes no family.
     """
     try:
-        return make_family(header["family"], header["input"])
+        settings = dict(header["family"])
+        FamilyParams.model_validate({k: v for k, v in settings.items() if k != STREAM_ORDERS})
+        InputSpec.model_validate(header["input"])
+        return make_family(settings, header["input"])
     except KeyError as error:
         raise UserError(f"checkpoint header lacks {error}; was it written by neumeta?") from error
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise UserError(f"its header describes no family: {place}: {fault['msg']}") from error

@@ -1,16 +1,14 @@
 """Reading the weights of an ordinary network from a file of any origin; no code of it is run."""
 
-import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from neumeta.core.errors import UserError
+from neumeta.models.inert_pickle import load_inert
+from neumeta.models.state_dicts import weights_in
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -33,34 +31,35 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def parse_weights(content: bytes, where: str) -> dict[str, Tensor]:
-    """Read safetensors or a PyTorch state dict, as a whole file or under its key `state_dict`.
+    """Read safetensors, or what a training script saved by `torch.save`.
 
     Args:
         content: Of the file.
         where: Its name, for errors.
 
     Returns:
-        Tensors by name, without the prefix `module.` of data-parallel training.
+        Tensors by name, see `weights_in`.
 
     Raises:
-        UserError: If it is neither, or holds anything but tensors.
+        UserError: If it is neither, or holds no weights, or weights that are no numbers.
     """
     value: Any
     try:
         value = load_safetensors(content)
-    except SafetensorError:
-        value = _state_dict(content, where)
-    if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
-        value = value["state_dict"]
-    if not isinstance(value, Mapping) or not all(isinstance(v, Tensor) for v in value.values()):
-        raise UserError(f"{where}: holds no state dict; expected names and tensors")
-    return {str(name).removeprefix("module."): tensor for name, tensor in value.items()}
+    except Exception:  # the library's own errors, and some of what it is built of
+        value = _saved(content, where)
+    return weights_in(value, where)
 
 
-def _state_dict(content: bytes, where: str) -> Any:
+def _saved(content: bytes, where: str) -> Any:
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return load_inert(content)
     except Exception as error:  # a file of any content; torch raises whatever it stumbles over
+        if "torchscript" in str(error).lower():
+            raise UserError(
+                f"{where}: is a TorchScript archive, which is code; save its state dict instead: "
+                "torch.save(torch.jit.load(FILE).state_dict(), OTHER)"
+            ) from error
         raise UserError(
             f"{where}: neither safetensors nor a PyTorch state dict of plain tensors"
         ) from error

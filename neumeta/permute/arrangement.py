@@ -111,7 +111,8 @@ class Arrangement:
         """
         axes = sorted(self.indices)
         tensors = {str(number): self.indices[axis] for number, axis in enumerate(axes)}
-        write_checkpoint(path, tensors, {"kind": KIND, "axes": [list(axis) for axis in axes]})
+        header = {"kind": KIND, "axes": [list(axis) for axis in axes]}
+        write_checkpoint(path, tensors, header, sealed=True)
 
     @classmethod
     def load(cls, path: str | Path) -> "Arrangement":

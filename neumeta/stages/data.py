@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
-from neumeta.data.dataset import dataset_card, write_dataset
+from neumeta.data.dataset import SPLITS, dataset_card, write_dataset
 from neumeta.data.params import DataParams
 from neumeta.data.sources import load_dataset
 from neumeta.tasks.registry import task_of
@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             task_of(dataset)  # its targets are those of its task
             write_dataset(args.out, dataset)
             write_json(args.card, dataset_card(dataset))
+            sizes = ", ".join(f"{split} {dataset.size(split)}" for split in SPLITS)
+            print(f"{args.dataset}: {len(dataset.classes)} classes, {sizes}")
 
     return staged("data", body, args.dataset)
 

@@ -11,12 +11,12 @@ from pathlib import Path, PurePosixPath
 import torch
 from torch import Tensor, nn
 
-from neumeta.core.checkpoint import require_tensors
 from neumeta.core.errors import UserError
 from neumeta.data.dataset import Dataset
 from neumeta.models.family import Family
+from neumeta.models.fitting import put_weights
 from neumeta.models.fold import fold_batch_norms
-from neumeta.models.parameters import load_parameters, parameters_of
+from neumeta.models.parameters import parameters_of
 from neumeta.models.weights_file import parse_weights
 from neumeta.tasks.registry import task_of
 from neumeta.training.fit import EpochRecord, fit
@@ -79,12 +79,8 @@ def fetch_base(family: Family, params: FetchParams) -> dict[str, Tensor]:
         raise UserError(f"{where}: sha256 is {digest}; must be {params.sha256}")
     weights = parse_weights(content, where)
     network = family.build(family.base, norm=True)
-    expected = network.state_dict()
-    # Files older than this counter of BatchNorm lack it; it has no part in the function.
-    counters = {n: v for n, v in expected.items() if n.endswith("num_batches_tracked")}
-    weights = {**counters, **weights}
-    require_tensors(where, weights, expected)
-    return parameters_of(fold_batch_norms(load_parameters(network, weights)))
+    put_weights(network, weights, where)
+    return parameters_of(fold_batch_norms(network))
 
 
 def _read_file(path: str) -> bytes:

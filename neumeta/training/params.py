@@ -4,7 +4,19 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from neumeta.core.fields import Count, Fraction, Precision, Rate, Section, Seed, Weight
+from neumeta.core.fields import (
+    MOST_VALUE,
+    Batch,
+    Count,
+    Epochs,
+    Fraction,
+    Positive,
+    Precision,
+    Rate,
+    Section,
+    Seed,
+    Weight,
+)
 from neumeta.data.params import AugmentationParams
 from neumeta.models.params import FamilyParams
 
@@ -15,23 +27,25 @@ class OptimiserParams(Section):
     name: Literal["adamw", "sgd"]
     beta1: Fraction = Field(description="decay per step of the mean gradient; momentum of SGD")
     beta2: Fraction = Field(description="decay per step of the mean square; AdamW only")
-    weight_decay: float = Field(ge=0, description="per step, times lr for AdamW")
+    weight_decay: float = Field(ge=0, le=MOST_VALUE, description="per step, times lr for AdamW")
 
 
 class ScheduleParams(Section):
     """The learning rate over the steps."""
 
     shape: Literal["one_cycle", "cosine", "constant"]
-    start_divisor: float = Field(ge=1, description="step 0 has peak divided by it; one_cycle only")
+    start_divisor: float = Field(
+        ge=1, le=MOST_VALUE, description="step 0 has peak divided by it; one_cycle only"
+    )
     rise: float = Field(gt=0, lt=1, description="share of steps before the peak; one_cycle only")
 
 
 class Recipe(Section):
     """How an ordinary network is trained."""
 
-    epochs: Count | None = Field(None, description="passes over the training set; or give steps")
+    epochs: Epochs | None = Field(None, description="passes over the training set; or give steps")
     steps: Count | None = Field(None, description="optimiser steps; or give epochs")
-    batch_size: Count = Field(description="examples per step")
+    batch_size: Batch
     lr: Rate
     optimiser: OptimiserParams
     schedule: ScheduleParams
@@ -85,7 +99,7 @@ class TeachingParams(Section):
 
     task: Weight
     distillation: Weight
-    temperature: float = Field(gt=0, description="of the distillation softmax")
+    temperature: Positive = Field(description="of the distillation softmax")
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> "TeachingParams":

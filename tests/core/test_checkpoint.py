@@ -3,12 +3,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from neumeta.core.checkpoint import (
     read_checkpoint,
     read_header,
     require_tensors,
     to_bytes,
+    trusting,
     write_checkpoint,
 )
 from neumeta.core.errors import UserError
@@ -55,8 +57,6 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
 
 
 def test_a_foreign_safetensors_file_is_told_apart(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     save_file(tensors(), tmp_path / "foreign.safetensors")
     with pytest.raises(UserError, match="no neumeta header"):
         read_header(tmp_path / "foreign.safetensors")
@@ -94,3 +94,61 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match="cannot write"):
         atomic_write_bytes(tmp_path / "file" / "below", b"new")
+
+
+def test_numbers_that_no_network_holds_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    for value in (float("nan"), float("inf"), -float("inf"), 1e30):
+        spoilt = {**tensors(), "w": torch.tensor([1.0, value])}
+        write_checkpoint(path, spoilt, HEADER)
+        with pytest.raises(UserError, match="damaged: tensor 'w' holds NaN, infinity or above"):
+            read_checkpoint(path)
+    write_checkpoint(path, {"w": torch.empty(0), "n": torch.tensor([2**60])}, HEADER)
+    assert len(read_checkpoint(path)[0]) == 2
+
+
+def test_a_thousand_altered_bytes_are_damage(tmp_path: Path) -> None:
+    """Without a hash: some of them make a weight larger than any is."""
+    path = tmp_path / "c.safetensors"
+    generator = torch.Generator().manual_seed(0)
+    write_checkpoint(path, {"w": torch.randn(100_000, generator=generator)}, HEADER)
+    whole = path.read_bytes()
+    for _ in range(20):
+        spoilt = bytearray(whole)
+        for at in torch.randint(len(whole) - 400_000, len(whole), (1000,), generator=generator):
+            spoilt[int(at)] = int(torch.randint(256, (), generator=generator))
+        path.write_bytes(spoilt)
+        with pytest.raises(UserError, match="damaged: tensor 'w'"):
+            read_checkpoint(path)
+
+
+def test_a_sealed_file_notices_a_single_bit(tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    write_checkpoint(path, tensors(), HEADER, sealed=True)
+    loaded, header = read_checkpoint(path)
+    assert header == HEADER and torch.equal(loaded["w"], tensors()["w"])
+    whole = path.read_bytes()
+    for position in (len(whole) - 1, len(whole) - 12, len(whole) - 40):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        with pytest.raises(UserError, match="damaged: its tensors are not those that were written"):
+            read_checkpoint(path)
+    write_checkpoint(path, tensors(), HEADER)
+    assert b"payload" not in path.read_bytes(), "the bytes of unsealed files stay"
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", "{}", '{"kind": 3}', "NaN", "[" * 100_000])
+def test_a_header_that_says_nothing_is_one_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    save_file(tensors(), path, {"neumeta": text})
+    with pytest.raises(UserError, match=r"has no neumeta header|does not say what it holds"):
+        read_header(path)
+
+
+def test_what_follows_from_an_edited_header_is_one_line() -> None:
+    for error in (KeyError("noise"), TypeError("a\nb"), ValueError("x"), OverflowError("y"),
+                  RuntimeError("z"), MemoryError(), UserError("width 9")):  # fmt: skip
+        with pytest.raises(UserError) as caught, trusting("file"):
+            raise error
+        assert str(caught.value).startswith("file: ") and "\n" not in str(caught.value)
+    with pytest.raises(KeyboardInterrupt), trusting("file"):
+        raise KeyboardInterrupt

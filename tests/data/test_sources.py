@@ -1,6 +1,5 @@
 import os
 import pickle
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from neumeta.core.checkpoint import read_checkpoint, read_header, write_checkpoint
 from neumeta.core.errors import UserError
@@ -16,37 +14,15 @@ from neumeta.core.reading import parse
 from neumeta.data.dataset import Dataset, channel_statistics, read_dataset, write_dataset
 from neumeta.data.params import DataParams
 from neumeta.data.sources import _split, load_dataset
+from tests.data.pictures import folder_params, write_images
 from tests.toy import ROOT, toy_dataset
 
 SHARED_DATA = Path(os.environ.get("NEUMETA_DATA_ROOT", ROOT / "data/raw"))
-FOLDER = {"source": "folder", "val_fraction": 0.25, "split_seed": 0}
 DIGITS = {"source": "sklearn_digits", "test_fraction": 0.3, "val_fraction": 0.15, "split_seed": 0}
 
 
 def params(**settings: Any) -> DataParams:
     return DataParams.model_validate(settings)
-
-
-def write_images(folder: Path, mode: str = "L", size: int = 8) -> dict[tuple[str, ...], np.ndarray]:
-    """Four images per class and split, lossless; returns the pixels by split/class/file."""
-    random = np.random.default_rng(0)
-    shape = (size, size) if mode == "L" else (size, size, 3)
-    written: dict[tuple[str, ...], np.ndarray] = {}
-    for split in ("train", "test"):
-        for label in ("cat", "dog"):
-            (folder / split / label).mkdir(parents=True)
-            for index in range(4):
-                pixels = random.integers(0, 256, shape, dtype=np.uint8)
-                place = (split, label, f"{index}.png")
-                Image.fromarray(pixels).save(folder.joinpath(*place))
-                written[place] = pixels
-    return written
-
-
-def pack(folder: Path, target: Path, prefix: str = "") -> None:
-    with zipfile.ZipFile(target, "w") as archive:
-        for path in sorted(folder.rglob("*.png")):
-            archive.write(path, prefix + path.relative_to(folder).as_posix())
 
 
 def rows(dataset: Dataset) -> set[tuple[str, int, bytes]]:
@@ -55,37 +31,6 @@ def rows(dataset: Dataset) -> set[tuple[str, int, bytes]]:
         for split in ("train", "val", "test")
         for image, label in zip(dataset.images[split], dataset.labels[split], strict=True)
     }
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_folder_zip_and_folder_of_zips_give_the_same_tensors(tmp_path: Path, mode: str) -> None:
-    written = write_images(tmp_path / "tree", mode)
-    pack(tmp_path / "tree", tmp_path / "all.zip", prefix="nested/")
-    (tmp_path / "zips").mkdir()
-    for split in ("train", "test"):
-        (tmp_path / "part" / split).parent.mkdir(exist_ok=True)
-        with zipfile.ZipFile(tmp_path / "zips" / f"{split}.zip", "w") as archive:
-            for path in (tmp_path / "tree" / split).rglob("*.png"):
-                archive.write(path, path.relative_to(tmp_path / "tree").as_posix())
-    found = [
-        load_dataset("x", params(**FOLDER, root=str(tmp_path / name)))
-        for name in ("tree", "all.zip", "zips")
-    ]
-    assert len({dataset.content_sha256() for dataset in found}) == 1
-    dataset = found[0]
-    assert dataset.classes == ("cat", "dog")
-    assert dataset.image_shape == ((1, 8, 8) if mode == "L" else (3, 8, 8))
-    assert [len(dataset.labels[split]) for split in ("train", "val", "test")] == [6, 2, 8]
-    expected = {
-        (
-            0 if label == "cat" else 1,
-            pixels.tobytes()
-            if mode == "L"
-            else np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes(),
-        )
-        for (_, label, _), pixels in written.items()
-    }
-    assert {(label, image) for _, label, image in rows(dataset)} == expected
 
 
 def test_split_is_stratified_fixed_by_its_seed_and_complete() -> None:
@@ -143,57 +88,8 @@ def test_limit_keeps_a_mixed_subset(tmp_path: Path) -> None:
     assert rows(small) < rows(whole)
     assert len(small.labels["test"]) == 20
     write_images(tmp_path)  # sorted by class: the first four test images are all cats
-    limited = load_dataset("x", params(**FOLDER, root=str(tmp_path), limit=5))
+    limited = load_dataset("x", folder_params(tmp_path, limit=5))
     assert set(limited.labels["test"].tolist()) == {0, 1}
-
-
-def test_a_validation_split_of_the_user_is_kept(tmp_path: Path) -> None:
-    written = write_images(tmp_path)
-    (tmp_path / "test").rename(tmp_path / "val")
-    settings = {**FOLDER, "test_fraction": 0.25}
-    dataset = load_dataset("x", params(**settings, root=str(tmp_path)))
-    val = {image for split, _, image in rows(dataset) if split == "val"}
-    assert val == {pixels.tobytes() for place, pixels in written.items() if place[0] == "test"}
-    assert [len(dataset.labels[s]) for s in ("train", "test")] == [6, 2]
-    with pytest.raises(UserError, match="set test_fraction above 0"):
-        load_dataset("x", params(**FOLDER, root=str(tmp_path)))
-    (tmp_path / "val").rename(tmp_path / "extra")
-    with pytest.raises(UserError, match="found extra, train"):
-        load_dataset("x", params(**settings, root=str(tmp_path)))
-
-
-def test_sixteen_bit_images_are_refused_instead_of_clipped(tmp_path: Path) -> None:
-    (tmp_path / "train/cat").mkdir(parents=True)
-    pixels = np.array([[0, 1000], [40000, 65535]], np.uint16)
-    Image.fromarray(pixels).save(tmp_path / "train/cat/deep.png")
-    with pytest.raises(UserError, match="pixel mode I;16 would be clipped"):
-        load_dataset("x", params(**FOLDER, root=str(tmp_path)))
-
-
-def test_faults_are_one_line(tmp_path: Path) -> None:
-    write_images(tmp_path / "tree")
-    (tmp_path / "bad.zip").write_bytes(b"no zip")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "mixed").mkdir()
-    write_images(tmp_path / "mixed" / "x")
-    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "mixed/x/train/cat/small.png")
-    (tmp_path / "broken/train/cat").mkdir(parents=True)
-    (tmp_path / "broken/train/cat/a.png").write_bytes(b"no image")
-    cases = {
-        "absent": "no such folder",
-        "bad.zip": "not a readable zip",
-        "empty": "needs images as train/CLASS/FILE",
-        "mixed": "differ in size",
-        "broken": "not a readable image",
-    }
-    for name, expected in cases.items():
-        with pytest.raises(UserError, match=expected) as caught:
-            load_dataset("x", params(**FOLDER, root=str(tmp_path / name)))
-        assert "\n" not in str(caught.value)
-        assert name in str(caught.value)
-    with pytest.raises(UserError, match="cannot hold out"):
-        settings = {**FOLDER, "val_fraction": 0.01}
-        load_dataset("x", params(**settings, root=str(tmp_path / "tree")))
 
 
 def torchvision_params(root: Path) -> DataParams:
@@ -216,17 +112,6 @@ def test_real_mnist() -> None:
     assert dataset.image_shape == (1, 28, 28)
     assert dataset.mean[0] == pytest.approx(0.1307, abs=5e-4)
     assert dataset.std[0] == pytest.approx(0.3081, abs=5e-4)
-
-
-def test_real_cifar10_from_zips_of_webp() -> None:
-    archive = SHARED_DATA / "cifar10/test.zip"
-    if not archive.is_file():
-        pytest.skip("CIFAR-10 zips are absent; set NEUMETA_DATA_ROOT to a folder with cifar10/")
-    from neumeta.data.sources import _decode, _image_files
-
-    place, content = next(_image_files(archive))
-    assert place.parts[-3] == "test"
-    assert _decode(content, str(place), None).shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])

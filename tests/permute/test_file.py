@@ -13,8 +13,7 @@ from neumeta.core.errors import UserError
 from neumeta.data.torchvision_door import models
 from neumeta.models.architectures import architectures, build_for
 from neumeta.models.cifar_resnet import CifarResNet
-from neumeta.models.lenet import LeNet
-from neumeta.models.weights_file import parse_weights, read_weights
+from neumeta.models.weights_file import parse_weights
 from neumeta.permute.arrangement import Arrangement
 
 
@@ -151,16 +150,3 @@ def test_other_formats_and_seeds_below_zero_are_refused(
 def test_files_that_are_no_weights(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="neither safetensors nor"):
         parse_weights(content, "here")
-
-
-def test_the_prefix_of_parallel_training_goes_from_both_formats(tmp_path: Path) -> None:
-    save_file({"module.w": torch.ones(1)}, tmp_path / "a.safetensors")
-    torch.save({"module.w": torch.ones(1)}, tmp_path / "a.pt")
-    assert all(list(read_weights(tmp_path / n)) == ["w"] for n in ("a.safetensors", "a.pt"))
-
-
-def test_code_in_a_file_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.save({"conv1.weight": torch.zeros(1), "network": LeNet}, tmp_path / "net.pt")
-    command = ["permute", str(tmp_path / "net.pt"), "--arch", "lenet", "--out", "x.safetensors"]
-    assert main(command) == 1
-    assert "neither safetensors nor a PyTorch state dict" in capsys.readouterr().err

@@ -11,8 +11,9 @@ from neumeta.core.errors import UserError
 from neumeta.core.files import sha256_of
 from neumeta.core.reading import load_section
 from neumeta.data.dataset import Split
+from neumeta.data.entries import listed
+from neumeta.data.images import decode
 from neumeta.data.params import DataParams
-from neumeta.data.sources import _decode, _image_files
 from neumeta.measure.evaluator import evaluate, validation_on
 from neumeta.methods.metamorphosis.params.experiment import Experiment
 from neumeta.models.parameters import parameters_of
@@ -52,7 +53,7 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
     good, other, code = tmp_path / "good", tmp_path / "other", tmp_path / "code"
     good.write_bytes(save(weights()))
     other.write_bytes(save({**weights(), "extra": torch.zeros(1)}))
-    torch.save({"x": Path("/")}, code)  # needs arbitrary classes to unpickle
+    torch.save({"x": Path("/")}, code)  # a class that is not loaded
     (tmp_path / "text").write_text("no checkpoint")
     zeros = "0" * 64
     cases = [
@@ -61,7 +62,7 @@ def test_faults_are_one_line(tmp_path: Path) -> None:
         (params(source="url", url="ftp://x/y", sha256=zeros), "use http"),
         (params(source="url", url=(tmp_path / "no").as_uri(), sha256=zeros), "cannot download"),
         (params(source="file", path=str(other), sha256=sha256_of(other)), "unexpected tensor"),
-        (params(source="file", path=str(code), sha256=sha256_of(code)), "neither safetensors"),
+        (params(source="file", path=str(code), sha256=sha256_of(code)), "no state dict, but 'x'"),
         (
             params(source="file", path=str(tmp_path / "text"), sha256=sha256_of(tmp_path / "text")),
             "neither safetensors",
@@ -145,9 +146,8 @@ def test_the_public_resnet20_has_its_published_accuracy_to_the_image() -> None:
         if not needed.is_file():
             pytest.skip(f"{needed.name} is absent; {what} may name its folder")
     scaling = load_section(DataParams, "data.cifar10-folder", ROOT / "params.yaml")
-    found = [
-        (place.parts[-2], _decode(content, "", None)) for place, content in _image_files(archive)
-    ]
+    with listed(archive) as files:
+        found = [(entry.place.parts[-2], decode(entry.read())) for entry in files.images]
     classes = sorted({label for label, _ in found})
     pixels = torch.from_numpy(np.stack([image for _, image in found])).movedim(3, 1).float() / 255
     mean, std = (torch.tensor(v)[:, None, None] for v in (scaling.mean, scaling.std))

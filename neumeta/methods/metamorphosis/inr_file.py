@@ -5,15 +5,41 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import Field, ValidationError
 from torch import Tensor
 
-from neumeta.core.checkpoint import read_checkpoint, require_tensors, write_checkpoint
+from neumeta.core.checkpoint import read_checkpoint, require_tensors, trusting, write_checkpoint
 from neumeta.core.errors import UserError
+from neumeta.core.fields import Section, Seed, Width
 from neumeta.methods.metamorphosis.generator import WeightGenerator
+from neumeta.methods.metamorphosis.params.train import (
+    CoordinateParams,
+    EncodingParams,
+    NetworkParams,
+)
 from neumeta.models.family import Family
 from neumeta.models.registry import family_from_header
 
-HEADER_KEYS = ("inr", "noise", "seed", "train_widths", "data_sha256")
+
+class InrShape(Section):
+    """How an INR is built: three parts of a section `train`."""
+
+    coordinates: CoordinateParams
+    encoding: EncodingParams
+    network: NetworkParams
+
+
+class InrFacts(Section):
+    """What the header of an INR says beside its family."""
+
+    inr: InrShape
+    noise: float = Field(ge=0, le=4, description="half range of sampling, channels")
+    seed: Seed
+    train_widths: list[Width] = Field(min_length=1)
+    data_sha256: str
+
+
+HEADER_KEYS = tuple(InrFacts.model_fields)
 
 
 def write_inr(
@@ -55,20 +81,26 @@ def read_inr(
     tensors, header = read_checkpoint(path, "inr")
     if missing := [key for key in HEADER_KEYS if key not in header]:
         raise UserError(f"{path}: the header lacks {missing[0]!r}; was it written by neumeta?")
-    family = family_from_header(header)
     try:
+        InrFacts.model_validate({key: header[key] for key in HEADER_KEYS})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise UserError(
+            f"{path}: the header describes no INR of this version: {place}: {fault['msg']}"
+        ) from error
+    with trusting(path):
+        family = family_from_header(header)
         inr = WeightGenerator(family, header["inr"], torch.Generator())
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: the header describes no INR of this version: {error}") from error
-    own = inr.state_dict()
-    frozen_like = {
-        name: value
-        for name, value in family.skeleton(family.base).named_parameters()
-        if name not in family.generated
-    }
-    expected = {f"inr.{name}": value for name, value in own.items()}
-    expected |= {f"frozen.{name}": value for name, value in frozen_like.items()}
-    require_tensors(path, tensors, expected)
+        own = inr.state_dict()
+        frozen_like = {
+            name: value
+            for name, value in family.skeleton(family.base).named_parameters()
+            if name not in family.generated
+        }
+        expected = {f"inr.{name}": value for name, value in own.items()}
+        expected |= {f"frozen.{name}": value for name, value in frozen_like.items()}
+        require_tensors(path, tensors, expected)
     inr.load_state_dict({name: tensors[f"inr.{name}"] for name in own})
     inr.requires_grad_(False)
     return family, inr, {name: tensors[f"frozen.{name}"] for name in frozen_like}, header

@@ -9,7 +9,7 @@ from neumeta.core.errors import UserError
 from neumeta.core.fields import (
     NAME_PATTERN,
     Changes,
-    Count,
+    Draws,
     Percent,
     ScoredSplit,
     Section,
@@ -25,7 +25,7 @@ from neumeta.methods.metamorphosis.params.train import TrainParams
 class AblateSample(Section):
     """How the networks of one row are sampled; what is null is as elsewhere."""
 
-    draws: Count | None = Field(None, description="K draws averaged; null: sweep.draws")
+    draws: Draws | None = Field(None, description="K draws averaged; null: sweep.draws")
     noise: float | None = Field(None, ge=0, le=4, description="channels; null: train.sample_noise")
 
 

@@ -5,9 +5,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from neumeta.core.fields import (
+    Batch,
     Count,
     Criteria,
     Criterion,
+    Positive,
     Section,
     Seed,
     Seeds,
@@ -37,8 +39,10 @@ class SlimmableParams(Section):
     """One set of weights whose first channels are the smaller networks."""
 
     seeds: Seeds
-    random_widths: int = Field(ge=0, description="per step, beside the smallest and the largest")
-    temperature: float = Field(gt=0, description="of the distillation from the largest width")
+    random_widths: int = Field(
+        ge=0, le=2**12, description="per step, beside the smallest and the largest"
+    )
+    temperature: Positive = Field(description="of the distillation from the largest width")
     rescale: bool = Field(description="make up for the smaller fan-in, as interpolation does")
     recipe: Recipe
 
@@ -55,7 +59,7 @@ class ScoringParams(Section):
     """Training examples behind the gradients of the Taylor and Hessian criteria."""
 
     batches: Count
-    batch_size: Count
+    batch_size: Batch
     seed: Seed
 
 

@@ -5,8 +5,13 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from neumeta.core.fields import (
+    MOST_COUNT,
+    MOST_VALUE,
+    Batch,
     Count,
+    Draws,
     Fraction,
+    Positive,
     Precision,
     Rate,
     Section,
@@ -18,6 +23,8 @@ from neumeta.core.fields import (
 )
 from neumeta.data.params import AugmentationParams
 from neumeta.training.params import InrOptimiserParams, ScheduleParams
+
+MOST_WEIGHTS = 2**27  # half a GB of one MLP
 
 
 class EncodingParams(Section):
@@ -57,19 +64,27 @@ class CoordinateParams(Section):
 class NetworkParams(Section):
     """The INR itself."""
 
-    layers: Count = Field(description="hidden layers, the first one included")
-    hidden: Count = Field(description="units per hidden layer")
+    layers: int = Field(ge=1, le=64, description="hidden layers, the first one included")
+    hidden: int = Field(ge=1, le=2**12, description="units per hidden layer")
     residual: bool
-    residual_scale: float = Field(ge=0, description="initial factor of each residual branch")
+    residual_scale: float = Field(
+        ge=0, le=MOST_VALUE, description="initial factor of each residual branch"
+    )
     arrangement: Literal["block", "single"] = Field(
         description="block: one MLP per generated tensor; single: one MLP for all"
     )
+
+    @model_validator(mode="after")
+    def _fits_a_memory(self) -> "NetworkParams":
+        if self.layers * self.hidden**2 > MOST_WEIGHTS:
+            raise ValueError(f"layers * hidden^2 must be at most {MOST_WEIGHTS:,} weights an MLP")
+        return self
 
 
 class PhaseParams(Section):
     """One phase of the training: steps and peak learning rate."""
 
-    steps: int = Field(ge=0)
+    steps: int = Field(ge=0, le=MOST_COUNT)
     lr: Rate
     schedule: ScheduleParams
 
@@ -83,8 +98,8 @@ class WarmStartParams(PhaseParams):
 class TaskPhaseParams(PhaseParams):
     """The task phase also draws batches."""
 
-    batch_size: Count = Field(description="examples per width and step")
-    widths_per_step: Count = Field(description="configurations drawn per step")
+    batch_size: Batch = Field(description="examples per width and step")
+    widths_per_step: int = Field(ge=1, le=2**12, description="configurations drawn per step")
 
 
 class CoarseParams(Section):
@@ -107,7 +122,7 @@ class LossParams(Section):
 
     task: Weight
     distillation: Weight
-    temperature: float = Field(gt=0, description="of the distillation softmax")
+    temperature: Positive = Field(description="of the distillation softmax")
     reconstruction: Weight
     fade: float = Field(
         gt=0, description="the reconstruction weight reaches 0 after this share of the steps"
@@ -149,7 +164,7 @@ class TrainParams(Section):
     task: TaskPhaseParams
     losses: LossParams
     optimiser: InrOptimiserParams
-    clip_norm: float = Field(gt=0, description="largest allowed gradient norm")
+    clip_norm: Positive = Field(description="largest allowed gradient norm")
     ema: Fraction = Field(description="decay per step of the averaged weights")
     probe_widths: Widths = Field(description="widths validated during training, channels")
     validate_every: Count = Field(description="task steps between validations")
@@ -179,5 +194,5 @@ class SweepParams(Section):
 
     widths: WidthRange
     precision: Precision
-    draws: Count = Field(description="K draws averaged per network; draw 0 is noise-free")
+    draws: Draws = Field(description="K draws averaged per network; draw 0 is noise-free")
     seed: Seed
