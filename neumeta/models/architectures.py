@@ -101,13 +101,18 @@ def _torchvision(name: str, size: Sizes) -> tuple[nn.Module, tuple[int, ...]]:
     side = 299 if name == "inception_v3" else 224
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about initial weights, which are replaced
-        try:
-            with torch.device("meta"):
-                like = models.get_model(name, weights=None)
-        except NotImplementedError:  # RegNet computes its widths by tensors
-            like = models.get_model(name, weights=None)
-        last = [key for key, value in like.named_parameters() if value.ndim >= 2][-1]
+        last = [key for key, value in _default(name).named_parameters() if value.ndim >= 2][-1]
         return models.get_model(name, weights=None, num_classes=size(last, 0)), (3, side, side)
+
+
+def _default(name: str) -> nn.Module:
+    """A network of torchvision by default, for its names; without numbers where it allows that."""
+    try:
+        with torch.device("meta"):
+            return models.get_model(name, weights=None)
+    except NotImplementedError:  # such as RegNet, which computes its widths by tensors
+        with torch.random.fork_rng(devices=[]):
+            return models.get_model(name, weights=None)
 
 
 def _found(weights: Mapping[str, Tensor]) -> str:

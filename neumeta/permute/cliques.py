@@ -29,7 +29,10 @@ class Cliques:
     Attributes:
         groups: Groups of channels, then groups of whole blocks.
         pinned: Axes, or parts of them, that are in no group.
+        branches: Places in the network's code that ask for a number, as `if x.sum() > 0` does:
+            the groups hold where the answers are as on the example.
     """
 
     groups: tuple[Group, ...]
     pinned: tuple[Pinned, ...]
+    branches: tuple[str, ...] = ()

@@ -24,7 +24,10 @@ def unit_rows(tensor: Float[Tensor, "..."], member: Member) -> Float[Tensor, "un
         Double precision, shape (units, values of each).
     """
     places = torch.tensor(member.places)
-    moved = tensor.double().movedim(member.axis, 0)[places.flatten()]
+    values = tensor.detach().cpu()
+    if values.is_complex():
+        values = torch.view_as_real(values)
+    moved = values.double().movedim(member.axis, 0)[places.flatten()]
     return moved.reshape(len(places), -1)
 
 

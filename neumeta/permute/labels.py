@@ -35,10 +35,13 @@ class Labels:
     Attributes:
         shape: Shape of the tensor.
         bundles: Units; no dimension is in two. Places along every other dimension are fixed.
+        even: Dimensions along which all places hold one number, as of zeros or of an expanded
+            tensor: whatever meets them there stays free. No bundle is on them.
     """
 
     shape: tuple[int, ...]
     bundles: tuple[Bundle, ...] = ()
+    even: frozenset[int] = frozenset()
 
     def on(self, dims: Iterable[int]) -> tuple[Bundle, ...]:
         """Bundles that touch any of these dimensions."""

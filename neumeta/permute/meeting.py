@@ -4,47 +4,63 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch.fx import Node
 
 from neumeta.permute.labels import Bundle, Labels, tidy
-from neumeta.permute.tracker import Tracker, rule, shape_of, short_name, tensors_in
+from neumeta.permute.tracker import (
+    POINTWISE,
+    Tracker,
+    rule,
+    shape_of,
+    short_name,
+    tensors_in,
+    unknown,
+)
 
 
 @rule(
-    *(f"{name}.default" for name in ("relu", "silu", "gelu", "sigmoid", "tanh", "hardtanh")),
-    *(f"{name}.default" for name in ("hardswish", "hardsigmoid", "leaky_relu", "elu", "mish")),
-    *(f"{name}.default" for name in ("softplus", "exp", "log", "sqrt", "rsqrt", "neg", "abs")),
-    *(f"{name}.default" for name in ("alias", "clone", "lift_fresh_copy", "detach", "sign", "erf")),
-    *(f"{name}.default" for name in ("sin", "cos", "reciprocal", "square", "log1p", "expm1")),
-    *("_to_copy.default", "clamp.default", "clamp_min.default", "clamp_max.default"),
-    *("fill.Scalar", "masked_fill.Scalar", "pow.Tensor_Scalar", "native_dropout.default"),
-    *(f"{name}.Scalar" for name in ("add", "sub", "mul", "div", "eq", "ne", "gt", "lt", "rsub")),
-    *(f"{name}.Tensor" for name in ("add", "sub", "mul", "div", "maximum", "minimum", "fill")),
-    *("maximum.default", "minimum.default", "where.self", "_prelu_kernel.default", "pow.Scalar"),
-    *("eq.Tensor", "ne.Tensor", "gt.Tensor", "lt.Tensor", "rsub.Tensor", "atan2.default"),
+    POINTWISE,
+    *(f"{name}.default" for name in ("alias", "clone", "lift_fresh_copy", "detach", "_to_copy")),
+    *(f"{name}.default" for name in ("_prelu_kernel", "complex", "_conj", "resolve_conj")),
+    *(f"{name}.default" for name in ("resolve_neg", "real", "imag", "contiguous", "polar")),
+    *("rsub.Scalar", "rsub.Tensor", "rrelu_with_noise.default"),
 )
 def elementwise(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Tie operands place by place; also for one operand that keeps its shape."""
-    shape, reason = shape_of(node), f"meets a fixed axis in {short_name(node)}"
+    if not isinstance(node.meta["val"], torch.Tensor):
+        return unknown(tracker, node, args, kwargs)
+    reason = f"meets a fixed axis in {short_name(node)}"
+    return combined(tracker, tensors_in([*args, *kwargs.values()]), shape_of(node), reason)
+
+
+def combined(
+    tracker: Tracker, operands: Sequence[Labels], shape: tuple[int, ...], reason: str
+) -> Labels:
+    """Tie tensors place by place that are broadcast to one shape."""
     result, varying = Labels(shape), set[int]()
-    for index, operand in enumerate(tensors_in([*args, *kwargs.values()])):
+    for index, operand in enumerate(operands):
         whole, own = stretched(operand, shape), varying_dims(operand, shape)
         result = meet(tracker, result, varying, whole, own, reason) if index else whole
         varying |= own
-    return result
+    every = {dim for dim, size in enumerate(shape) if size > 1}
+    return Labels(shape, result.bundles, frozenset(every - varying))
 
 
 def varying_dims(labels: Labels, shape: Sequence[int]) -> set[int]:
-    """Dimensions of the result along which an operand is not broadcast."""
+    """Dimensions of the result along which an operand has more than one number."""
     lead = len(shape) - len(labels.shape)
-    return {lead + dim for dim, size in enumerate(labels.shape) if size > 1}
+    varying = {dim for dim, size in enumerate(labels.shape) if size > 1} - labels.even
+    return {lead + dim for dim in varying}
 
 
 def stretched(labels: Labels, shape: Sequence[int]) -> Labels:
     """Labels of an operand that is broadcast to a shape."""
     lead = len(shape) - len(labels.shape)
     bundles = (Bundle(tuple(lead + dim for dim in b.dims), b.ids) for b in labels.bundles)
-    return Labels(tuple(shape), tuple(bundles))
+    every = {dim for dim, size in enumerate(shape) if size > 1}
+    even = frozenset(every - varying_dims(labels, shape))
+    return Labels(tuple(shape), tuple(bundles), even)
 
 
 def meet(
@@ -108,9 +124,7 @@ def aligned(bundle: Bundle, dims: Sequence[int]) -> np.ndarray:
 
 def tied(tracker: Tracker, labels: Labels, parameter: Labels, reason: str) -> Labels:
     """Tie a tensor with a parameter that is broadcast to its shape."""
-    own = varying_dims(parameter, labels.shape)
-    every = {dim for dim, size in enumerate(labels.shape) if size > 1}
-    return meet(tracker, labels, every, stretched(parameter, labels.shape), own, reason)
+    return combined(tracker, [labels, parameter], labels.shape, reason)
 
 
 def whole_last(tracker: Tracker, labels: Labels, dims: Sequence[int], reason: str) -> Labels:
@@ -123,4 +137,4 @@ def whole_last(tracker: Tracker, labels: Labels, dims: Sequence[int], reason: st
         else:
             kept = [dim for dim in bundle.dims if dim not in dims]
             bundles += tidy(kept, tracker.ledger.release(bundle, kept, reason))
-    return Labels(labels.shape, tuple(bundles))
+    return Labels(labels.shape, tuple(bundles), labels.even)

@@ -1,4 +1,4 @@
-"""Rules of layers: reductions, normalisations, convolutions, products, attention."""
+"""Rules of layers: normalisations, convolutions, products, attention."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,67 +9,7 @@ from torch.fx import Node
 
 from neumeta.permute.labels import FIXED, Bundle, Labels, tidy
 from neumeta.permute.meeting import apart, meet, tied, whole_last
-from neumeta.permute.tracker import Tracker, bare, rule, shape_of, tensors_in
-
-
-@rule(
-    "mean.dim",
-    "mean.default",
-    "sum.dim_IntList",
-    "sum.default",
-    "amax.default",
-    "amin.default",
-    "var.correction",
-    "var_mean.correction",
-    "norm.ScalarOpt_dim",
-    "linalg_vector_norm.default",
-)
-def _reduce(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Sums do not ask for the order of what they sum."""
-    labels, rank = args[0], len(args[0].shape)
-    given = next((a for a in args[1:] if isinstance(a, list | tuple)), None)
-    dims = [dim % rank for dim in given] if given else list(range(rank))
-    labels = whole_last(tracker, labels, dims, "is summed over")
-    value = node.meta["val"]
-    first = value if isinstance(value, torch.Tensor) else value[0]
-    kept = [dim for dim in range(rank) if dim not in dims]
-    same = len(first.shape) == rank
-    bundles: list[Bundle] = []
-    for bundle in labels.bundles:
-        left = [dim for dim in bundle.dims if dim not in dims]
-        if left == list(bundle.dims):
-            bundles.append(Bundle(tuple(d if same else kept.index(d) for d in left), bundle.ids))
-    result = Labels(tuple(first.shape), tuple(bundles))
-    return result if isinstance(value, torch.Tensor) else [result] * len(value)
-
-
-@rule("_softmax.default", "_log_softmax.default", "_safe_softmax.default")
-def _softmax(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    return whole_last(tracker, args[0], [args[1] % len(args[0].shape)], "is normalised over")
-
-
-@rule(
-    "max_pool2d_with_indices.default",
-    "avg_pool2d.default",
-    "_adaptive_avg_pool2d.default",
-    "adaptive_avg_pool2d.default",
-    "upsample_nearest2d.default",
-    "upsample_bilinear2d.default",
-    "upsample_nearest2d.vec",
-    "upsample_bilinear2d.vec",
-    "reflection_pad2d.default",
-    "replication_pad2d.default",
-    "upsample_bicubic2d.default",
-    "upsample_bicubic2d.vec",
-)
-def _spatial(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    labels, rank = args[0], len(args[0].shape)
-    places = range(rank - 2, rank)
-    labels = tracker.without(labels, places, "is an image")
-    value = node.meta["val"]
-    if isinstance(value, torch.Tensor):
-        return Labels(tuple(value.shape), labels.bundles)
-    return [Labels(tuple(item.shape), labels.bundles) for item in value]
+from neumeta.permute.tracker import Tracker, bare, named, rule, shape_of, tensors_in, unknown
 
 
 @rule("native_layer_norm.default")
@@ -86,6 +26,7 @@ def _layer_norm(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[
     "native_batch_norm.default",
     "_native_batch_norm_legit_no_training.default",
     "_native_batch_norm_legit.default",
+    "_native_batch_norm_legit.no_stats",
     "cudnn_batch_norm.default",
     "batch_norm.default",
 )
@@ -97,7 +38,7 @@ def _batch_norm(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[
         own = tracker.alone(parameter, 0, "normalises a fixed axis")
         ids = tracker.ledger.tie(ids, own, "normalises a fixed axis")
     bundles = () if (ids == FIXED).all() else tidy((1,), ids)
-    result = Labels(labels.shape, (*rest, *bundles))
+    result = Labels(labels.shape, (*rest, *bundles), labels.even - {1})
     value = node.meta["val"]
     if isinstance(value, torch.Tensor):
         return result
@@ -194,11 +135,13 @@ def _addmm(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, 
     "_scaled_dot_product_attention_math.default",
 )
 def _attention(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    operation: Any = node.target
-    names = [argument.name for argument in operation._schema.arguments]
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    given = named(node, args, kwargs)
     query, key, value = args[:3]
     rank = len(query.shape)
+    heads = rank - 3
+    if key.shape[heads] != query.shape[heads]:  # heads of keys and values serve several queries
+        times = query.shape[heads] // key.shape[heads]
+        key, value = (_repeated(labels, heads, times) for labels in (key, value))
     if given.get("is_causal"):
         reason = "is a place in a causal sequence"
         query, key, value = (tracker.without(t, [rank - 2], reason) for t in (query, key, value))
@@ -214,11 +157,33 @@ def _attention(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[s
     return [result, *bare(made[1:])]
 
 
+def _repeated(labels: Labels, dim: int, times: int) -> Labels:
+    shape = tuple(size * (times if d == dim else 1) for d, size in enumerate(labels.shape))
+    bundles = (
+        Bundle(b.dims, b.ids.repeat(times, axis=b.dims.index(dim)) if dim in b.dims else b.ids)
+        for b in labels.bundles
+    )
+    return Labels(shape, tuple(bundles), labels.even)
+
+
+@rule("_grouped_mm.default")
+def _grouped_mm(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Rows in groups, each times a matrix of its own, as those of experts."""
+    rows, stack = args[:2]
+    if len(rows.shape) != 2 or len(stack.shape) != 3:
+        return unknown(tracker, node, args, kwargs)
+    rows = tracker.without(rows, [0], "goes to an expert")
+    stack = tracker.without(stack, [0], "is the number of an expert")
+    bundles = tuple(Bundle(tuple(d - 1 for d in b.dims), b.ids) for b in stack.bundles)
+    matrix = Labels(stack.shape[1:], bundles, frozenset(d - 1 for d in stack.even if d))
+    return _product(tracker, rows, matrix, shape_of(node))
+
+
 def _swapped(labels: Labels, rank: int) -> Labels:
     order = {rank - 1: rank - 2, rank - 2: rank - 1}
     shape = (*labels.shape[:-2], labels.shape[-1], labels.shape[-2])
     moved = (Bundle(tuple(order.get(d, d) for d in b.dims), b.ids) for b in labels.bundles)
-    return Labels(shape, tuple(moved))
+    return Labels(shape, tuple(moved), frozenset(order.get(d, d) for d in labels.even))
 
 
 def _product(tracker: Tracker, left: Labels, right: Labels, shape: tuple[int, ...]) -> Labels:
@@ -226,17 +191,21 @@ def _product(tracker: Tracker, left: Labels, right: Labels, shape: tuple[int, ..
     reason, rank = "meets a fixed axis in a matrix product", len(shape)
     batch = set(range(rank - 2))
     n, k, m = rank - 2, rank - 1, rank  # dimension numbers of the joint space
-    left = Labels((*left.shape, 1), left.bundles)
     moved = {rank - 2: k, rank - 1: m}
+    lefts = (batch | {n, k}) - left.even
+    rights = (batch | {k, m}) - {moved.get(dim, dim) for dim in right.even}
+    left = Labels((*left.shape, 1), left.bundles)
     right = Labels(
         (*right.shape[:-2], 1, *right.shape[-2:]),
         tuple(Bundle(tuple(moved.get(d, d) for d in b.dims), b.ids) for b in right.bundles),
     )
-    joint = meet(tracker, left, batch | {n, k}, right, batch | {k, m}, reason)
+    joint = meet(tracker, left, lefts, right, rights, reason)
     joint = whole_last(tracker, joint, [k], "is summed over")
     kept = [
         Bundle(tuple(rank - 1 if d == m else d for d in b.dims), b.ids)
         for b in joint.bundles
         if k not in b.dims
     ]
-    return Labels(shape, tuple(apart(tracker, kept, "goes through a matrix product")))
+    even = {rank - 1 if dim == m else dim for dim in {*batch, n, m} - lefts - rights}
+    bundles = tuple(apart(tracker, kept, "goes through a matrix product"))
+    return Labels(shape, bundles, frozenset(d for d in even if shape[d] > 1))

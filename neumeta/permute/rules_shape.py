@@ -18,16 +18,7 @@ def _getitem(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str
     return args[0][args[1]]
 
 
-@rule(
-    "empty.memory_format",
-    "new_zeros.default",
-    "zeros.default",
-    "ones.default",
-    "full.default",
-    "arange.default",
-    "arange.start",
-    "scalar_tensor.default",
-)
+@rule("arange.default", "arange.start", "arange.start_step", "linspace.default", "eye.default")
 def _fresh(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     return bare(node.meta["val"])
 
@@ -44,6 +35,12 @@ def _fresh(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, 
 def _view(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     labels, shape = args[0], shape_of(node)
     result: list[Bundle] = []
+    even = frozenset(
+        dim
+        for before, after in _factors(labels.shape, shape)
+        if {d for d in before if labels.shape[d] > 1} <= labels.even
+        for dim in after
+    )
     for bundle in labels.bundles:
         dims, ids = list(bundle.dims), bundle.ids
         pieces = _factors(labels.shape, shape)
@@ -66,7 +63,7 @@ def _view(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, A
         found = tidy([-1 - d for d in dims], ids)
         for new in found:
             result += tracker.split(new) if len(new.dims) > len(bundle.dims) else (new,)
-    return Labels(shape, tuple(apart(tracker, result, "two axes become one")))
+    return Labels(shape, tuple(apart(tracker, result, "two axes become one")), even)
 
 
 def _factors(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int], list[int]]]:
@@ -104,7 +101,7 @@ def _permute(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str
         one, other = args[1] % rank, args[2] % rank
         order[one], order[other] = other, one
     moved = (Bundle(tuple(order.index(dim) for dim in b.dims), b.ids) for b in labels.bundles)
-    return Labels(shape_of(node), tuple(moved))
+    return Labels(shape_of(node), tuple(moved), frozenset(map(order.index, labels.even)))
 
 
 @rule("expand.default", "repeat.default")
@@ -116,21 +113,18 @@ def _expand(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str,
             shape[dim] // size for dim, size in zip(bundle.dims, bundle.ids.shape, strict=True)
         ]
         bundles += tidy(bundle.dims, np.tile(bundle.ids, counts))
-    return Labels(shape, tuple(bundles))
+    return Labels(shape, tuple(bundles), labels.even)
 
 
 @rule(
-    "slice.Tensor",
-    "select.int",
-    "split.Tensor",
-    "split_with_sizes.default",
-    "unbind.int",
-    "chunk.default",
+    *("slice.Tensor", "select.int", "unbind.int", "chunk.default", "narrow.default"),
+    *(f"{start}split{form}" for start in ("", "unsafe_") for form in (".Tensor",)),
+    *(f"{start}split_with_sizes.default" for start in ("", "unsafe_")),
 )
 def _part(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Take places of one dimension, by doing the same to their numbers."""
     labels = args[0]
-    position = {"slice": 1, "select": 1, "unbind": 1}.get(short_name(node), 2)
+    position = {"slice": 1, "select": 1, "unbind": 1, "narrow": 1}.get(short_name(node), 2)
     dim = (args[position] if len(args) > position else kwargs.get("dim", 0)) % len(labels.shape)
     places = torch.arange(labels.shape[dim]).reshape(
         [-1 if d == dim else 1 for d in range(len(labels.shape))]
@@ -183,7 +177,9 @@ def _taken(
                 dims.pop(axis)
         dims = [d - (removed and d > dim) for d in dims]
         bundles += tidy(dims, ids)
-    return Labels(shape, tuple(bundles))
+    kept = labels.even - {dim} if removed or len(places) == 1 else labels.even
+    even = frozenset(d - (removed and d > dim) for d in kept)
+    return Labels(shape, tuple(bundles), even)
 
 
 @rule("cat.default")
@@ -192,14 +188,17 @@ def _cat(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, An
     dim = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % len(shape)
     ids = [tracker.alone(part, dim, "is joined with others") for part in parts]
     others = set(range(len(shape))) - {dim}
-    rest = Labels(shape, parts[0].off([dim]))
+    rest, varying = Labels(shape, parts[0].off([dim])), others - parts[0].even
     for part in parts[1:]:
         own = Labels(shape, part.off([dim]))
-        rest = meet(tracker, rest, others, own, others, "is joined with a fixed axis")
+        fixed = others - part.even
+        rest = meet(tracker, rest, varying, own, fixed, "is joined with a fixed axis")
+        varying |= fixed
     joined = np.concatenate(ids)
+    even = frozenset(d for d in others - varying if shape[d] > 1)
     if (joined == FIXED).all():
-        return rest
-    return Labels(shape, (*rest.bundles, *tidy((dim,), joined)))
+        return Labels(shape, rest.bundles, even)
+    return Labels(shape, (*rest.bundles, *tidy((dim,), joined)), even)
 
 
 @rule("constant_pad_nd.default")
@@ -216,7 +215,8 @@ def _pad(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, An
         if min(min(side) for side in sides) < 0:  # a crop
             return unknown(tracker, node, args, kwargs)
         bundles += tidy(bundle.dims, np.pad(bundle.ids, sides, constant_values=label))
-    return Labels(shape_of(node), tuple(bundles))
+    padded = {rank - 1 - place // 2 for place, width in enumerate(widths) if width}
+    return Labels(shape_of(node), tuple(bundles), labels.even - padded)
 
 
 @rule("roll.default", "flip.default")
@@ -231,32 +231,7 @@ def _roll(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, A
                 axis = bundle.dims.index(dim % len(labels.shape))
                 ids = np.flip(ids, axis) if shift is None else np.roll(ids, shift, axis)
         bundles.append(Bundle(bundle.dims, ids))
-    return Labels(shape_of(node), tuple(bundles))
-
-
-@rule("index.Tensor")
-def _index(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """A table look-up along leading dimensions; the table's rows stay, its columns go on."""
-    labels, indices = args[0], args[1]
-    used = [dim for dim, index in enumerate(indices) if index is not None]
-    if used != list(range(len(used))) or any(index.bundles for index in tensors_in(indices)):
-        return unknown(tracker, node, args, kwargs)
-    labels = tracker.without(labels, used, "is looked up")
-    shape = shape_of(node)
-    shift = len(shape) - len(labels.shape)
-    bundles = tuple(Bundle(tuple(d + shift for d in b.dims), b.ids) for b in labels.bundles)
-    return Labels(shape, bundles)
-
-
-@rule("embedding.default")
-def _embedding(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Rows of a table, which stay; its columns go on."""
-    if args[1].bundles:
-        return unknown(tracker, node, args, kwargs)
-    shape = shape_of(node)
-    table = tracker.without(args[0], [0], "is looked up")
-    last = len(shape) - 1
-    return Labels(shape, tuple(Bundle((last,), bundle.ids) for bundle in table.bundles))
+    return Labels(shape_of(node), tuple(bundles), labels.even)
 
 
 @rule("as_strided_.default", "as_strided.default")

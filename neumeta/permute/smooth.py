@@ -1,12 +1,14 @@
 """Permute a network so that its weights become smooth: the whole of it in one call."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from torch import Tensor, nn
+from torch import nn
 
 from neumeta.permute.arrangement import Arrangement
+from neumeta.permute.call import Forward
 from neumeta.permute.cliques import Pinned
 from neumeta.permute.distances import Objective
 from neumeta.permute.orders import GroupResult, find_orders
@@ -23,20 +25,24 @@ class Smoothing:
         arrangement: To apply, invert and save.
         groups: One result per clique group.
         pinned: What cannot move, with the reason.
+        branches: See `Cliques`.
     """
 
     arrangement: Arrangement
     groups: tuple[GroupResult, ...]
     pinned: tuple[Pinned, ...]
+    branches: tuple[str, ...] = ()
 
 
 def smooth(
     network: nn.Module,
-    *examples: Tensor,
+    *examples: Any,
+    forward: Forward | None = None,
     solver: Solver = "best",
     seed: int = 0,
     objective: Objective = "all",
     normalise: bool = False,
+    **keywords: Any,
 ) -> Smoothing:
     """Find smoothing orders for all clique groups of a network (Algorithm 1).
 
@@ -45,11 +51,13 @@ def smooth(
     Args:
         network: Any module, in evaluation mode; not changed.
         *examples: Arguments of its forward, such as a batch of two images.
+        forward: See `trace_cliques`; also the way for arguments whose names are taken here.
         solver: See `order_units`.
         seed: Of the solver. Each group draws from a generator of its own, so that its result
             depends neither on the other groups nor on their order.
         objective: See `group_distances`.
         normalise: Likewise.
+        **keywords: Further arguments of its forward, by name.
 
     Returns:
         The permutation: `smooth(...).arrangement.apply(network.state_dict())`.
@@ -58,7 +66,7 @@ def smooth(
     def solve(distances: ndarray) -> ndarray:
         return order_units(distances, solver, np.random.default_rng(seed))
 
-    cliques = trace_cliques(network, *examples)
+    cliques = trace_cliques(network, *examples, forward=forward, **keywords)
     arrangement, results = find_orders(
         network.state_dict(),
         cliques.groups,
@@ -67,4 +75,4 @@ def smooth(
         normalise=normalise,
         silent=frozenset(name for name, _ in network.named_buffers()),
     )
-    return Smoothing(arrangement, results, cliques.pinned)
+    return Smoothing(arrangement, results, cliques.pinned, cliques.branches)

@@ -1,155 +1,145 @@
 """Clique groups of any network: what must be permuted together, found by running it on labels.
 
-The network is recorded once as a graph of elementary operations on an example input (without
-computing anything), and every axis of every parameter and buffer goes through that graph as
-labels. Units that meet in a sum, a product or a normalisation are tied; inputs and outputs are
-pinned. Units that were seen alike everywhere can change places: they form a group.
+The network is recorded once as a graph of elementary operations on an example input, and every
+axis of every parameter and buffer goes through that graph as labels. Units that meet in a sum, a
+product or a normalisation are tied; inputs and outputs are pinned. Units that were seen alike
+everywhere can change places: they form a group.
 
 Source: the cliques of Algorithm 1 (supplement, section 2), without a dependency graph that is
 written for modules: structured pruning libraries follow modules and take channels for tied by
 number, which is wrong where a shortcut pads channels on both sides, as in the CIFAR ResNets.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.func import functional_call, functionalize
-from torch.fx import GraphModule, Node
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch import nn
+from torch.fx import Node
 
-from neumeta.core.errors import UserError
-from neumeta.models.groups import Group, Level, Member
-from neumeta.permute import rules_layers, rules_shape  # noqa: F401  (they fill the table)
+from neumeta.models.groups import Member
+from neumeta.permute.call import Call, Forward
 from neumeta.permute.cliques import Cliques, Pinned
-from neumeta.permute.labels import Bundle, Labels, mix
-from neumeta.permute.tracker import Tracker, apply_rule
+from neumeta.permute.disturb import Weights
+from neumeta.permute.grouping import grouped
+from neumeta.permute.labels import Bundle, Labels
+from neumeta.permute.record import Recording, record
+from neumeta.permute.refusals import check_traceable
+from neumeta.permute.rules import apply_rule
+from neumeta.permute.told import UNTOLD, untold, upstream
+from neumeta.permute.tracker import Tracker, shape_of
+from neumeta.permute.trial import Trial
 from neumeta.permute.verify import split_by_truth
 
+_NOT_FREE = "its order is not free"
 
-def trace_cliques(network: nn.Module, *examples: Tensor) -> Cliques:
+
+def trace_cliques(
+    network: nn.Module, *examples: Any, forward: Forward | None = None, **keywords: Any
+) -> Cliques:
     """Find the clique groups of a network.
 
     Args:
-        network: In evaluation mode. Its weights do not decide; disturbed, they serve to see that
-            a shuffle of all groups keeps the function.
-        *examples: Arguments of its forward, such as a batch of two images.
+        network: In evaluation mode; it is copied, and not changed. Its weights do not decide;
+            disturbed, they serve to see that a shuffle of all groups keeps the function.
+        *examples: Arguments of its forward, such as a batch of two images; tensors, or whatever
+            holds some. Random numbers that it draws for all places alike have no order: with
+            groups permuted it is the same random function.
+        forward: How it is called, if not by `network(*examples, **keywords)`: takes the network
+            and the examples and returns what must stay.
+        **keywords: Further arguments of its forward, by name.
 
     Returns:
-        Every axis of every floating-point parameter and buffer, in a group or pinned.
+        Every axis of every parameter and buffer that files hold and that has numbers with a
+        fraction, in a group or pinned.
 
     Raises:
-        UserError: If the network cannot be run on the example, or asks for numbers on its way.
+        UserError: If the network cannot be copied or run on the example, or asks for numbers on
+            its way so that it cannot be recorded.
     """
-    if network.training:
-        raise UserError(
-            "clique groups are those of a network in evaluation mode; call eval() first"
+    check_traceable(network)
+    with torch.inference_mode(mode=False):
+        call = Call.of(network, examples, keywords, forward)
+        recording, call, outputs = record(call)
+        found = _found(call, recording)
+
+        def trial(weights: Weights) -> Trial:
+            return Trial.of(call, outputs, even=recording.draws, weights=weights)
+
+        verdict = split_by_truth(trial, found.groups)
+    for place in recording.branches:
+        warnings.warn(
+            f"the network asks for a number at {place}: its groups hold where the answer is as on "
+            "this example",
+            stacklevel=2,
         )
-    state = {
-        name: value.detach()
-        for name, value in (*network.named_parameters(), *network.named_buffers())
-    }
-    graph = _record(network, state, examples)
-    kept_in_files = network.state_dict().keys()  # other buffers cannot follow an order
-    shapes = {
-        name: tuple(value.shape)
-        for name, value in state.items()
-        if value.is_floating_point() and name in kept_in_files
+    refused = [
+        _refused(group.level, member, reason)
+        for groups, reason in ((verdict.broken, _NOT_FREE), (verdict.untold, UNTOLD))
+        for group in groups
+        for member in group.members
+    ]
+    groups = tuple(map(call.tensors.under_all_names, verdict.kept))
+    return Cliques(groups, (*found.pinned, *refused), recording.branches)
+
+
+def _found(call: Call, recording: Recording) -> Cliques:
+    """Groups by the rules: of channels, then of blocks that hold other channels together."""
+    tensors = call.tensors
+    elsewhere = tensors.at(recording.seen_elsewhere)
+    fixed = {
+        **untold(recording, list(tensors.own)),
+        **dict.fromkeys(elsewhere, "is also read as a tensor that no file holds"),
+        **tensors.fixed,
     }
     tracker = Tracker("channel")
-    channel = _follow(graph, state, shapes, tracker)
-    block = _follow(graph, state, shapes, Tracker("block", frozenset(tracker.found_outer)))
+    channel = _follow(recording, call, fixed, tracker)
+    block = _follow(recording, call, fixed, Tracker("block", frozenset(tracker.found_outer)))
     known = {group.members for group in channel.groups}
     blocks = tuple(
         group
         for group in block.groups
         if group.members not in known and any(len(m.places[0]) > 1 for m in group.members)
     )
-    others = _other_names(network)
-    groups = [_under_all_names(group, others) for group in (*channel.groups, *blocks)]
-    kept, broken = split_by_truth(network, examples, groups)
-    refused = (_refused(member, group.level) for group in broken for member in group.members)
-    return Cliques(tuple(kept), (*channel.pinned, *refused))
+    return Cliques((*channel.groups, *blocks), channel.pinned)
 
 
-def _record(
-    network: nn.Module, state: Mapping[str, Tensor], examples: Sequence[Tensor]
-) -> GraphModule:
-    def run(tensors: dict[str, Tensor], *inputs: Tensor) -> Any:
-        return functional_call(network, tensors, inputs)
-
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
-    fakes = {name: mode.from_tensor(value) for name, value in state.items()}
-    inputs = [mode.from_tensor(value.detach()) for value in examples]
-    try:
-        with torch.no_grad():
-            network(*examples)  # its own error, where the example does not fit, without torch's log
-        with torch.no_grad(), mode:
-            return make_fx(functionalize(run), tracing_mode="real")(fakes, *inputs)
-    except Exception as error:  # whatever the network's own code raises
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise UserError(f"the network cannot be recorded on this example: {reason}") from error
-
-
-def _refused(member: Member, level: Level) -> Pinned:
+def _refused(level: str, member: Member, reason: str) -> Pinned:
     """Say so of an axis; places are counted once, at the level of channels."""
     if level == "block":
         return Pinned(member.tensor, member.axis, 0, "the order of its blocks is not free")
     places = sum(map(len, member.places))
-    return Pinned(member.tensor, member.axis, places, "its order is not free")
-
-
-def _other_names(network: nn.Module) -> dict[str, list[str]]:
-    """Further names of tensors that the network holds under several."""
-    first: dict[int, str] = {}
-    others: dict[str, list[str]] = defaultdict(list)
-    for name, value in (
-        *network.named_parameters(remove_duplicate=False),
-        *network.named_buffers(remove_duplicate=False),
-    ):
-        if first.setdefault(id(value), name) != name:
-            others[first[id(value)]].append(name)
-    return others
-
-
-def _under_all_names(group: Group, others: Mapping[str, Sequence[str]]) -> Group:
-    also = [
-        replace(member, tensor=name) for member in group.members for name in others[member.tensor]
-    ]
-    return replace(group, members=(*group.members, *also))
+    return Pinned(member.tensor, member.axis, places, reason)
 
 
 def _follow(
-    graph: GraphModule,
-    state: Mapping[str, Tensor],
-    shapes: Mapping[str, tuple[int, ...]],
-    tracker: Tracker,
+    recording: Recording, call: Call, fixed: Mapping[str, str], tracker: Tracker
 ) -> Cliques:
+    graph, shapes, used = recording.graph, call.tensors.movable(), upstream(recording)
     starts: dict[tuple[str, int], int] = {}
-    units = 0
     values: dict[Node, Any] = {}
-    names = iter(state)
+    names = iter(call.tensors.own)
     for number, node in enumerate(graph.graph.nodes):
         if node.op == "placeholder":
-            name = next(names, None)
-            shape = tuple(node.meta["val"].shape)
+            shape, name = shape_of(node), next(names, None)
             bundles = []
             if name is not None and name in shapes:
                 for axis, size in enumerate(shape):
-                    starts[name, axis] = units
+                    starts[name, axis] = tracker.units
+                    units = tracker.fresh(size)
                     if size > 1:
-                        bundles.append(Bundle((axis,), np.arange(units, units + size)))
-                    units += size
-            values[node] = Labels(shape, tuple(bundles))
+                        bundles.append(Bundle((axis,), units))
+            labels = Labels(shape, tuple(bundles))
+            if name is not None and name in fixed:
+                labels = tracker.without(labels, range(len(shape)), fixed[name])
+            values[node] = labels
         elif node.op == "get_attr":
-            values[node] = Labels(tuple(getattr(graph, str(node.target)).shape))
+            constant = getattr(graph, str(node.target))
+            is_tensor = isinstance(constant, torch.Tensor)
+            values[node] = Labels(tuple(constant.shape)) if is_tensor else None
+        elif node.op == "call_function" and (node not in used or "val" not in node.meta):
+            values[node] = None  # no tensor, or one that nothing is made of
         elif node.op == "call_function":
             tracker.node = number
             args = torch.fx.map_arg(node.args, values.__getitem__)
@@ -158,72 +148,10 @@ def _follow(
             for labels in values[node] if isinstance(values[node], list) else [values[node]]:
                 if isinstance(labels, Labels):
                     tracker.ledger.seen(labels, number)
-        elif node.op == "output":
-            for source in node.all_input_nodes:
-                labels = values[source]
-                if isinstance(labels, Labels):
-                    tracker.without(labels, range(len(labels.shape)), "is an output of the network")
-    return _grouped(tracker, shapes, starts, units, tracker.level)
-
-
-def _grouped(
-    tracker: Tracker,
-    shapes: Mapping[str, tuple[int, ...]],
-    starts: Mapping[tuple[str, int], int],
-    units: int,
-    level: Level,
-) -> Cliques:
-    ledger = tracker.ledger
-    ties = np.concatenate([np.empty((0, 2), dtype=int), *ledger.ties])
-    links = coo_matrix((np.ones(len(ties)), (ties[:, 0], ties[:, 1])), shape=(units, units))
-    count, classes = connected_components(links, directed=False)
-    reasons: dict[int, str] = {}
-    for ids, reason in ledger.pins:
-        for found in np.unique(classes[ids]).tolist():
-            reasons.setdefault(found, reason)
-    marks = np.zeros(count, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        for ids, values in ledger.marks_of(classes):
-            np.add.at(marks, ids, values)
-        for number, (key, start) in enumerate(starts.items()):
-            size = shapes[key[0]][key[1]]
-            np.add.at(marks, classes[start : start + size], mix(np.array([number + (1 << 52)])))
-    alike: dict[int, list[int]] = defaultdict(list)
-    for found in range(count):
-        if found not in reasons:
-            alike[int(marks[found])].append(found)
-    places: dict[int, dict[tuple[str, int], list[int]]] = defaultdict(lambda: defaultdict(list))
-    for key, start in starts.items():
-        for place, found in enumerate(classes[start : start + shapes[key[0]][key[1]]].tolist()):
-            places[found][key].append(place)
-    groups, grouped = [], set()
-    for found in alike.values():
-        if len(found) < 2:
-            continue
-        grouped.update(found)
-        members = tuple(
-            Member(*key, tuple(tuple(places[unit][key]) for unit in found))
-            for key in places[found[0]]
-        )
-        groups.append(Group(_name(members[0], level), members, level))
-    pinned: dict[tuple[str, int, str], int] = defaultdict(int)
-    for unit, axes in places.items():
-        if unit in grouped:
-            continue
-        reason = reasons.get(unit, "no other unit is like it")
-        for (name, axis), own in axes.items():
-            if shapes[name][axis] > 1:
-                pinned[name, axis, reason] += len(own)
-    return Cliques(
-        tuple(groups), tuple(Pinned(name, axis, n, why) for (name, axis, why), n in pinned.items())
-    )
-
-
-def _name(first: Member, level: Level) -> str:
-    """Where the units come first: the layer, and what of it if that is not all of its outputs."""
-    name = first.tensor.removesuffix(".weight")
-    if first.axis:
-        name += f" axis {first.axis}"
-    if start := first.places[0][0]:
-        name += f" from {start}"
-    return name if level == "channel" else f"{name}, blocks"
+    for place, node in enumerate(recording.results):
+        found = values.get(node) if isinstance(node, Node) else None
+        if isinstance(found, Labels):
+            is_output = place < recording.outputs
+            reason = "is an output of the network" if is_output else "decides what is computed"
+            tracker.without(found, range(len(found.shape)), reason)
+    return grouped(tracker, shapes, starts)

@@ -12,10 +12,12 @@ import torch
 from torch.fx import Node
 
 from neumeta.models.groups import Level
+from neumeta.permute.draws import kind_of_draw
 from neumeta.permute.labels import FIXED, Bundle, Labels, Ledger, mix, tidy
 
 Rule = Callable[["Tracker", Node, Sequence[Any], dict[str, Any]], Any]
 _RULES: dict[str, Rule] = {}
+POINTWISE, DRAW = "<pointwise>", "<draw>"  # names of the rules for all operations of these kinds
 
 
 class Tracker:
@@ -32,12 +34,25 @@ class Tracker:
         """
         self.level = level
         self.node = 0
+        self.units = 0
         self.outer = outer
         self.found_outer: set[int] = set()
         self._split_at: dict[int, int] = {}
         self.ledger = Ledger()
         self._constants = FIXED
         self._marks = 1 << 48  # above those of places in tensors
+
+    def fresh(self, count: int) -> np.ndarray:
+        """Units that nothing is known of yet.
+
+        Args:
+            count: How many.
+
+        Returns:
+            Their labels.
+        """
+        self.units += count
+        return np.arange(self.units - count, self.units)
 
     def constant(self) -> int:
         """A fresh label for places that hold one number."""
@@ -65,6 +80,8 @@ class Tracker:
         """Units along one dimension; fixed ones where there are none."""
         for bundle in labels.on([dim]):
             return self.ledger.release(bundle, [dim], reason)
+        if dim in labels.even:
+            return np.full(labels.shape[dim], self.constant())
         return np.full(labels.shape[dim], FIXED)
 
     def without(self, labels: Labels, dims: Iterable[int], reason: str) -> Labels:
@@ -77,7 +94,7 @@ class Tracker:
                 bundles += tidy(kept, self.ledger.release(bundle, kept, reason))
             else:
                 self.ledger.pin(bundle.ids, reason)
-        return Labels(labels.shape, tuple(bundles))
+        return Labels(labels.shape, tuple(bundles), labels.even)
 
 
 def apply_rule(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -92,11 +109,32 @@ def apply_rule(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict[s
     Returns:
         Labels, or a sequence of them, or None where the result is no tensor.
     """
-    rule = _RULES.get(str(node.target), unknown)
     try:
-        return rule(tracker, node, args, kwargs)
+        return (_rule_of(node.target) or unknown)(tracker, node, args, kwargs)
     except (ValueError, IndexError, TypeError, KeyError):  # a form of it that the rule is not for
         return unknown(tracker, node, args, kwargs)
+
+
+def has_rule(operation: Any) -> bool:
+    """Tell whether labels can go through an operation.
+
+    Args:
+        operation: Of ATen.
+
+    Returns:
+        Whether there is a rule for it or its kind.
+    """
+    return _rule_of(operation) is not None
+
+
+def _rule_of(operation: Any) -> Rule | None:
+    if found := _RULES.get(str(operation)):
+        return found
+    if kind_of_draw(operation):
+        return _RULES[DRAW]
+    if torch.Tag.pointwise in getattr(operation, "tags", ()):
+        return _RULES[POINTWISE]
+    return None
 
 
 def shape_of(node: Node) -> tuple[int, ...]:
@@ -113,6 +151,14 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
         return function
 
     return register
+
+
+def named(node: Node, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of an operation by their names, with those that are left out."""
+    operation: Any = node.target
+    schema = operation._schema.arguments
+    defaults = {argument.name: argument.default_value for argument in schema}
+    return defaults | dict(zip(defaults, args, strict=False)) | kwargs
 
 
 def short_name(node: Node) -> str:

@@ -265,7 +265,7 @@ SMALL: dict[str, tuple[Any, list[nn.Module], tuple[int, ...], dict[int, int] | N
         chain,
         [nn.Conv3d(1, 5, 2), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(5, 2)],
         (1, 3, 3, 3),
-        None,
+        {5: 1},
     ),
     "instance norm": (
         image,
@@ -286,8 +286,8 @@ SMALL: dict[str, tuple[Any, list[nn.Module], tuple[int, ...], dict[int, int] | N
         {6: 1},
     ),
     "local response": (image, [conv(3, 6), nn.LocalResponseNorm(3), conv(6, 2)], (3, 5, 5), None),
-    "pixel shuffle": (image, [conv(3, 8), nn.PixelShuffle(2), conv(2, 3)], (3, 4, 4), None),
-    "pixel unshuffle": (image, [conv(3, 4), nn.PixelUnshuffle(2), conv(16, 3)], (3, 4, 4), None),
+    "pixel shuffle": (image, [conv(3, 8), nn.PixelShuffle(2), conv(2, 3)], (3, 4, 4), {2: 1}),
+    "pixel unshuffle": (image, [conv(3, 4), nn.PixelUnshuffle(2), conv(16, 3)], (3, 4, 4), {4: 1}),
     "channel shuffle": (image, [conv(3, 8), nn.ChannelShuffle(2), conv(8, 2)], (3, 4, 4), {8: 1}),
     "gated": (chain, [nn.Linear(3, 12), nn.GLU(), nn.Linear(6, 2)], (3,), {6: 1}),
     "prelu": (image, [conv(3, 6), nn.PReLU(6), conv(6, 2)], (3, 5, 5), {6: 1}),
@@ -308,13 +308,13 @@ SMALL: dict[str, tuple[Any, list[nn.Module], tuple[int, ...], dict[int, int] | N
         recurrent,
         [nn.Linear(3, 4), nn.LSTM(4, 5, batch_first=True), nn.Linear(5, 2)],
         (6, 3),
-        None,
+        {4: 1, 5: 1},
     ),
     "gru": (
         recurrent,
         [nn.Linear(3, 4), nn.GRU(4, 5, batch_first=True), nn.Linear(5, 2)],
         (6, 3),
-        None,
+        {4: 1, 5: 1},
     ),
     "embedding": (
         tokens,
@@ -442,13 +442,6 @@ def test_what_cannot_be_recorded_is_one_line() -> None:
     with pytest.raises(UserError, match=r"cannot be recorded on this example: .*2x3 and 2x2"):
         trace_cliques(nn.Linear(2, 2).eval(), torch.randn(2, 3))
 
-    def decide(layers: nn.ModuleList, inputs: Tensor) -> Tensor:
-        value: Tensor = layers[0](inputs)
-        return value if value.sum() > 0 else -value
-
-    with pytest.raises(UserError, match="cannot be recorded"):
-        trace_cliques(Wrapped(decide, nn.Linear(2, 2)).eval(), torch.randn(2, 2))
-
 
 class Odd(nn.Module):
     """Places of an axis that are treated by number."""
@@ -463,6 +456,8 @@ class Odd(nn.Module):
             x = x + x.roll(1, dims=1)
         elif self.kind == "cumsum":
             x = x.cumsum(dim=1)
+        elif self.kind == "histogram":
+            x = x + torch.histc(x.detach(), bins=6)
         elif self.kind == "select":
             x = x * x[:, 2:3]
         elif self.kind == "constant":
@@ -474,7 +469,8 @@ class Odd(nn.Module):
     ("kind", "sizes", "reason"),
     [
         ("roll", [], "no other unit is like it"),
-        ("cumsum", [], "the operation cumsum has no rule"),
+        ("cumsum", [], "is in the order of cumsum"),
+        ("histogram", [], "the operation histc has no rule"),
         ("select", [5], "no other unit is like it"),
         ("constant", [], "meets a fixed axis in mul"),
     ],
