@@ -1,9 +1,7 @@
 """Checkpoints: safetensors with one JSON header, written atomically, loaded strictly.
 
-What is read is finite and below `MOST`: a few altered bytes are enough to lift a weight above it. A
-sealed file also holds a hash of its tensors, so that any altered byte is noticed. Outputs of stages
-are not sealed: another header would be other bytes, and committed results would no longer be what
-their stages write; DVC keeps their hash.
+The header holds a hash of the tensors, so that an altered byte is noticed wherever it is. What is
+read is also finite and below `MOST`, in files without such a hash, too, as earlier versions wrote.
 """
 
 import hashlib
@@ -27,24 +25,20 @@ MOST = 1e12  # no weight or statistic of a network is larger
 Tensors = dict[str, torch.Tensor]
 
 
-def to_bytes(
-    tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any], *, sealed: bool = False
-) -> bytes:
+def to_bytes(tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> bytes:
     """Serialise tensors and header; equal content gives equal bytes.
 
     The header is ONE metadata entry, because safetensors does not fix the order of several.
 
     Args:
         tensors: Named tensors of any shape.
-        header: JSON-ready description; must hold the key `kind`.
-        sealed: Whether the header gets a hash of the tensors, which reading then compares.
+        header: JSON-ready description; must hold the key `kind`. The hash is added.
 
     Returns:
         The content of a safetensors file.
     """
     plain = {name: value.detach().cpu().contiguous() for name, value in sorted(tensors.items())}
-    whole = {**header, SEAL: payload_sha256(plain)} if sealed else header
-    text = json.dumps(whole, sort_keys=True, allow_nan=False)
+    text = json.dumps({**header, SEAL: payload_sha256(plain)}, sort_keys=True, allow_nan=False)
     return save(plain, metadata={HEADER_KEY: text})
 
 
@@ -65,11 +59,7 @@ def payload_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def write_checkpoint(
-    path: str | Path,
-    tensors: Mapping[str, torch.Tensor],
-    header: Mapping[str, Any],
-    *,
-    sealed: bool = False,
+    path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]
 ) -> None:
     """Write a checkpoint atomically.
 
@@ -77,9 +67,8 @@ def write_checkpoint(
         path: Target file.
         tensors: Named tensors of any shape.
         header: JSON-ready description; must hold the key `kind`.
-        sealed: See `to_bytes`.
     """
-    atomic_write_bytes(path, to_bytes(tensors, header, sealed=sealed))
+    atomic_write_bytes(path, to_bytes(tensors, header))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ MOST_COUNT = 10**9
 MOST_BATCH = 2**16
 MOST_VALUE = 1e9
 MOST_SIDE = 2**13  # pixels
+MOST_THREADS = 2**10
 
 Width = Annotated[int, Field(ge=1, le=2**12, description="base width h, in channels")]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -81,6 +82,19 @@ class Section(BaseModel):
 
 
 S = TypeVar("S", bound=Section)
+
+
+class ComputingSection(Section):
+    """Base of the section of a stage that computes with torch.
+
+    The number of threads changes the order of floating-point sums, and so the last digits of a
+    trained weight: a result is told together with it, and equal bytes need equal numbers. One
+    thread loses least beside other work; further cores do other jobs of the stage.
+    """
+
+    threads: int = Field(
+        1, ge=1, le=MOST_THREADS, description="threads of the CPU that one process computes with"
+    )
 
 
 class WidthRange(Section):

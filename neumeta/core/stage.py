@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import BaseModel
 
 from neumeta.core.errors import UserError
+from neumeta.core.fields import ComputingSection
 from neumeta.core.files import check_writable, write_json
 from neumeta.core.progress import working
 from neumeta.core.unchanged import unchanged
@@ -111,6 +112,17 @@ def staged(name: str, body: Callable[[], None], what: str = "") -> int:
             body()
 
     return guarded(name, work)
+
+
+def compute_with(params: ComputingSection) -> None:
+    """Let torch use as many threads as the section says, whatever the machine has.
+
+    Args:
+        params: The section of the stage.
+    """
+    import torch
+
+    torch.set_num_threads(params.threads)
 
 
 def deterministic() -> None:

@@ -28,6 +28,7 @@ _SMALL: dict[str, Callable[[Any], Any]] = {
     # Images are few: each split needs some of every class.
     "val_fraction": lambda value: 0.25,
     "limit": lambda value: 48,
+    "threads": lambda value: 1,  # as the other side, whose parameters may not know of it
 }
 
 

@@ -42,6 +42,7 @@ HEAVY = (
 # A twin trains for three steps: its generator is dead by design, and nobody judges it.
 SILENCED = ("check_alive",)
 # What differs between two runs of the same code, in records and in headers of tensors.
+SEAL = "payload_sha256"  # in a header; follows from the tensors, which are compared
 TIMES = ("seconds", "seconds_each", "seconds_shared")
 TENSORS = ".safetensors"
 STATE = ".state.safetensors"  # what an unfinished job goes on from: no twin is interrupted
@@ -198,7 +199,7 @@ def _mark(path: Path) -> tuple[int, int, int]:
 
 
 def digest_of_tensors(content: bytes) -> str:
-    """Hash a file of tensors without the times in its header.
+    """Hash a file of tensors without the times in its header, nor the hash of its tensors.
 
     Args:
         content: Of a safetensors file; anything else is hashed as it is.
@@ -215,7 +216,7 @@ def digest_of_tensors(content: bytes) -> str:
         return hashlib.sha256(content).hexdigest()
     for value in facts.values():
         if isinstance(value, dict):
-            for name in TIMES:
+            for name in (*TIMES, SEAL):
                 value.pop(name, None)
     text = json.dumps([header, facts], sort_keys=True)
     return hashlib.sha256(text.encode() + content[size:]).hexdigest()

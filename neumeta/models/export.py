@@ -51,7 +51,7 @@ def export_network(
         atomic_write_bytes(path, to_onnx(network, family))
         return
     header = {"kind": "network", **at.values(), "permuted": True, **family.header(), **origin}
-    write_checkpoint(path, parameters_of(network), header, sealed=True)
+    write_checkpoint(path, parameters_of(network), header)
 
 
 def to_onnx(network: nn.Module, family: Family) -> bytes:

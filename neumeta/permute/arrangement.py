@@ -112,7 +112,7 @@ class Arrangement:
         axes = sorted(self.indices)
         tensors = {str(number): self.indices[axis] for number, axis in enumerate(axes)}
         header = {"kind": KIND, "axes": [list(axis) for axis in axes]}
-        write_checkpoint(path, tensors, header, sealed=True)
+        write_checkpoint(path, tensors, header)
 
     @classmethod
     def load(cls, path: str | Path) -> "Arrangement":

@@ -77,7 +77,7 @@ def permute_file(
         "pinned": [asdict(pinned) for pinned in found.pinned],
     }
     header = {"kind": "weights", **{key: facts[key] for key in ("arch", "folded", "sha256")}}
-    atomic_write_bytes(out, to_bytes(after, header, sealed=True))
+    atomic_write_bytes(out, to_bytes(after, header))
     if orders is not None:
         found.arrangement.save(orders)
     if report is not None:

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from neumeta.core.fields import MOST_COUNT, Positive, Section, Seed
+from neumeta.core.fields import MOST_COUNT, ComputingSection, Positive, Seed
 
 
-class PermuteParams(Section):
+class PermuteParams(ComputingSection):
     """The search for the smoothing order of each clique group."""
 
     seed: Seed

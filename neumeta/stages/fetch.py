@@ -8,7 +8,15 @@ from neumeta.core.checkpoint import write_checkpoint
 from neumeta.core.device import CPU, describe
 from neumeta.core.errors import UserError
 from neumeta.core.reading import PARAMS_FILE, load_section, load_value
-from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
+from neumeta.core.stage import (
+    add_device_flag,
+    compute_with,
+    device_of,
+    flags,
+    recorded,
+    stage_parser,
+    staged,
+)
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.evaluator import validation_on
@@ -37,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         device = device_of(args)
         params = load_section(FetchParams, f"{args.experiment}.fetch")
+        compute_with(params)
         shape = load_section(FamilyParams, f"{args.experiment}.family")
         expected = load_value(f"{args.experiment}.dataset")
         asked = {"dataset": expected, "family": shape, "fetch": params}
@@ -60,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "kind": "network",
                 **family.base.values(),
                 "permuted": False,
-                "origin": params.model_dump(exclude_none=True),
+                "origin": params.model_dump(exclude_none=True, exclude={"threads"}),
                 "data_sha256": dataset.content_sha256(),
                 **family.header(),
             }

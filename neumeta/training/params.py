@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from neumeta.core.fields import (
     MOST_VALUE,
     Batch,
+    ComputingSection,
     Count,
     Epochs,
     Fraction,
@@ -57,7 +58,7 @@ class Recipe(Section):
         return self
 
 
-class FetchParams(Section):
+class FetchParams(ComputingSection):
     """Where the base network comes from."""
 
     source: Literal["train", "file", "url"]

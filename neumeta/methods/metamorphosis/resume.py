@@ -35,7 +35,7 @@ def save_state(path: str | Path, trainer: Trainer, seconds: float) -> None:
         "history": trainer.history,
         "seconds": seconds,
     }
-    write_checkpoint(path, tensors, header, sealed=True)
+    write_checkpoint(path, tensors, header)
 
 
 def restore_state(path: Path, trainer: Trainer) -> float:

@@ -11,7 +11,15 @@ from neumeta.core.files import check_writable
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
 from neumeta.core.shard import asked_shard
-from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
+from neumeta.core.stage import (
+    add_device_flag,
+    compute_with,
+    device_of,
+    flags,
+    recorded,
+    stage_parser,
+    staged,
+)
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.ablation import Ablation, inr_files
@@ -53,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         shard, device = asked_shard(args.shard), device_of(args)
         check_writable(args.record)
         ablate = load_section(AblateParams, f"{args.experiment}.ablate")
+        compute_with(ablate)
         asked = {"ablate": ablate}
         lines = _lines(ablate, args.experiment, args.table)
         if not lines:
@@ -64,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_widths(lines, family)
         dataset = read_dataset(args.dataset, family.input_spec).to(device)
         files = {"dataset": args.dataset, "permuted": args.permuted}
-        shared = shared_by("ablate", None, files, device)
+        shared = shared_by("ablate", {"threads": ablate.threads}, files, device)
         store = outcome_store(kept_in(args.experiment, "ablate"), shared)
         ablation = Ablation(family, moved(base, device), dataset)
         if shard is not None:

@@ -9,7 +9,15 @@ from neumeta.core.files import check_writable
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section, load_value, parse
 from neumeta.core.shard import asked_shard
-from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
+from neumeta.core.stage import (
+    add_device_flag,
+    compute_with,
+    device_of,
+    flags,
+    recorded,
+    stage_parser,
+    staged,
+)
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.results import row_store, to_frame, write_results
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
@@ -40,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_writable(args.record)
         section = f"{args.experiment}.train"
         params = load_section(BaselineParams, f"{args.experiment}.baselines")
+        compute_with(params)
         trained = load_section(WidthRange, f"{section}.widths")
         seen = {key: load_value(f"{section}.{key}") for key in ("precision", "augmentation")}
         settings = parse(ExamplesParams, seen, PARAMS_FILE, section)
@@ -50,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         baselines = Baselines(comparison, params)
         shared = shared_by(
             "baselines",
-            [part.model_dump(mode="json") for part in (trained, settings)],
+            [*(part.model_dump(mode="json") for part in (trained, settings)), params.threads],
             {"dataset": args.dataset, "permuted": args.permuted},
             device,
         )

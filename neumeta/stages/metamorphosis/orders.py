@@ -6,7 +6,7 @@ from typing import Any
 
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
-from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.stage import compute_with, flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.orders.orders import measure_orders
@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         params = load_section(OrdersParams, "orders")
+        compute_with(params)
         with recorded("orders", args.record, params={"orders": params}):
             weights, family, header = read_network(args.base)
             origin: Any = header["origin"]

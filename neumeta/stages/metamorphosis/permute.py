@@ -10,7 +10,7 @@ from numpy import ndarray
 from neumeta.core.checkpoint import write_checkpoint
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
-from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.stage import compute_with, flags, recorded, stage_parser, staged
 from neumeta.data.dataset import read_dataset
 from neumeta.models.network_file import read_network
 from neumeta.permute.function import assert_function_preserved, function_change
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         params = load_section(PermuteParams, f"{args.experiment}.permute")
+        compute_with(params)
         with recorded("permute", args.record, params={"permute": params}):
             weights, family, header = read_network(args.base)
             generator = np.random.default_rng(params.seed)

@@ -9,7 +9,15 @@ from neumeta.core.files import check_writable, write_json
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
 from neumeta.core.shard import asked_shard
-from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
+from neumeta.core.stage import (
+    add_device_flag,
+    compute_with,
+    device_of,
+    flags,
+    recorded,
+    stage_parser,
+    staged,
+)
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.orders.inrs import OrderStudy, controls
 from neumeta.methods.metamorphosis.params.study import StudyInrParams, study_params
@@ -37,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         shard, device = asked_shard(args.shard), device_of(args)
         check_writable(args.record)
         params = load_section(StudyInrParams, f"{args.study}.study")
+        compute_with(params)
         train = load_section(TrainParams, f"{args.experiment}.train")
         sweep = load_section(SweepParams, f"{args.experiment}.sweep")
         where = f"{PARAMS_FILE}: {args.study}"
@@ -54,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"{where}.study: {error}") from error
         dataset = read_dataset(args.dataset, family.input_spec).to(device)
         files = {"dataset": args.dataset, "base": args.base}
-        shared = shared_by("study", None, files, device)
+        shared = shared_by("study", {"threads": params.threads}, files, device)
         store = outcome_store(kept_in(args.study, "study"), shared)
         inrs = OrderStudy(family, base, dataset, params, changed, sweep)
         if shard is not None:
@@ -70,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "split": params.split,
                 "examples": len(dataset.split(params.split)),
                 "base_width": family.base["width"],
-                "train": changed.model_dump(mode="json"),
+                "train": changed.model_dump(mode="json", exclude={"threads"}),
                 "controls": controls(family, base, dataset, params.split),
                 "rows": rows,
             }

@@ -9,7 +9,15 @@ from neumeta.core.files import check_writable
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import load_section
 from neumeta.core.shard import asked_shard
-from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
+from neumeta.core.stage import (
+    add_device_flag,
+    compute_with,
+    device_of,
+    flags,
+    recorded,
+    stage_parser,
+    staged,
+)
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.results import row_store, to_frame, write_results
 from neumeta.methods.metamorphosis.morph import load
@@ -35,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         shard, device = asked_shard(args.shard), device_of(args)
         check_writable(args.record)
         params = load_section(SweepParams, f"{args.experiment}.sweep")
+        compute_with(params)
         files = inr_files(args.inr)
         if not files:
             raise UserError(f"{args.inr}: holds no seed-N.safetensors; run the train stage")

@@ -11,7 +11,15 @@ from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.processes import ProcessGroup, assembled
 from neumeta.core.reading import load_section
 from neumeta.core.shard import asked_shard
-from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
+from neumeta.core.stage import (
+    add_device_flag,
+    compute_with,
+    device_of,
+    flags,
+    recorded,
+    stage_parser,
+    staged,
+)
 from neumeta.core.tables import write_table
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.columns import HISTORY_COLUMNS
@@ -61,6 +69,7 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
     shard, device = asked_shard(args.shard), processes.device
     check_writable(args.record)
     params = load_section(TrainParams, f"{args.experiment}.train")
+    compute_with(params)
     base, family, _ = read_network(args.permuted)
     dataset = read_dataset(args.dataset, family.input_spec).to(device)
     for width in (*params.widths.values(), *params.probe_widths):

@@ -9,6 +9,7 @@ from neumeta.core.errors import UserError
 from neumeta.core.fields import (
     NAME_PATTERN,
     Changes,
+    ComputingSection,
     Draws,
     Percent,
     ScoredSplit,
@@ -59,7 +60,7 @@ class AblateTable(Section):
         return self
 
 
-class AblateParams(Section):
+class AblateParams(ComputingSection):
     """Tables of INRs that differ from the section `train` in a few keys.
 
     The test split is for tables beside published numbers, the validation split for choices.

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from neumeta.core.fields import (
     Batch,
+    ComputingSection,
     Count,
     Criteria,
     Criterion,
@@ -95,7 +96,7 @@ class PrunedParams(Section):
         )
 
 
-class BaselineParams(Section):
+class BaselineParams(ComputingSection):
     """What the INR is compared with; a kind that is null is not run."""
 
     widths: WidthRange = Field(description="widths of all but the kinds with widths of their own")

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from neumeta.core.fields import (
     Changes,
+    ComputingSection,
     Percent,
     ScoredSplit,
     Section,
@@ -20,13 +21,13 @@ from neumeta.methods.metamorphosis.params.train import TrainParams
 OrderStrategy = Literal["original", "random", "layer-greedy", "layer-2-opt", "ours"]
 
 
-class OrdersParams(Section):
+class OrdersParams(ComputingSection):
     """Section `orders`: the search for orders by every strategy."""
 
     seeds: Seeds = Field(description="one run of every strategy per seed")
 
 
-class StudyInrParams(Section):
+class StudyInrParams(ComputingSection):
     """INRs that are trained from each order of one network, at equal budget."""
 
     experiment: str = Field(description="whose base network, section train and section sweep count")

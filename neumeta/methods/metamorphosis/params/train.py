@@ -8,6 +8,7 @@ from neumeta.core.fields import (
     MOST_COUNT,
     MOST_VALUE,
     Batch,
+    ComputingSection,
     Count,
     Draws,
     Fraction,
@@ -136,7 +137,7 @@ class LossParams(Section):
         return self
 
 
-class TrainParams(Section):
+class TrainParams(ComputingSection):
     """Training of the INR (Algorithm 2, with warm start and distillation)."""
 
     widths: WidthRange
@@ -189,7 +190,7 @@ class TrainParams(Section):
         return self
 
 
-class SweepParams(Section):
+class SweepParams(ComputingSection):
     """Sampling and evaluation at every width (Algorithm 3)."""
 
     widths: WidthRange
