@@ -9,6 +9,7 @@ from hypothesis import settings
 
 # Toy sizes run fastest on one thread; a fixed count keeps sums, and so bytes, the same everywhere.
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["NEUMETA_WORKERS"] = "1"  # tests run side by side already
 os.environ["MKL_NUM_THREADS"] = "1"
 # Their bytes are the CPU's, on machines with an accelerator too.
 os.environ["NEUMETA_DEVICE"] = "cpu"

@@ -144,12 +144,21 @@ class JobStore(Generic[T]):
             distinct.setdefault(self.path(job.settings), job)
         if shard is None:
             return distinct
-        groups: dict[str, list[Path]] = {}
-        for path, job in distinct.items():
-            key = path.name if job.together is None else json.dumps(job.together, sort_keys=True)
-            groups.setdefault(key, []).append(path)
-        chosen = {path for group in shard.of(list(groups.values())) for path in group}
+        chosen = {path for group in shard.of(_groups(distinct)) for path in group}
         return {path: job for path, job in distinct.items() if path in chosen}
+
+    def waiting(self, jobs: Iterable[Job[T]]) -> int:
+        """Count the pieces of work that are left and can be done side by side.
+
+        Args:
+            jobs: All jobs.
+
+        Returns:
+            Jobs that are not done; those that belong together count once.
+        """
+        distinct = self.share(jobs, None)
+        undone = {path for path, job in distinct.items() if self.read(job) is None}
+        return sum(not undone.isdisjoint(group) for group in _groups(distinct))
 
     def read(self, job: Job[T]) -> Finished[T] | None:
         """Look a job up; a damaged result is dropped with a warning, and the job runs again.
@@ -236,6 +245,15 @@ class JobStore(Generic[T]):
         """
         what = current_title() + (f", shard {shard}" if shard else "")
         _log.info("%s: %d jobs were there, %d done now", what, self.found, self.done)
+
+
+def _groups(jobs: Mapping[Path, Job[Any]]) -> list[list[Path]]:
+    """The files of jobs, those that belong together in one list."""
+    groups: dict[str, list[Path]] = {}
+    for path, job in jobs.items():
+        key = path.name if job.together is None else json.dumps(job.together, sort_keys=True)
+        groups.setdefault(key, []).append(path)
+    return list(groups.values())
 
 
 def kept_in(experiment: str, stage: str) -> Path:

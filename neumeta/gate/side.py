@@ -60,6 +60,7 @@ class Side:
             "MKL_NUM_THREADS": "1",
             "MPLBACKEND": "Agg",
             "NEUMETA_DEVICE": "cpu",
+            "NEUMETA_WORKERS": "1",  # what runs elsewhere would not be seen
             "NEUMETA_DATA_ROOT": str(self.inputs / "data"),
             "NEUMETA_CHECKPOINT_ROOT": str(self.inputs / "checkpoints"),
         }

@@ -11,6 +11,7 @@ from neumeta.core.files import check_writable
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
 from neumeta.core.shard import asked_shard
+from neumeta.core.side_by_side import side_by_side
 from neumeta.core.stage import (
     add_device_flag,
     compute_with,
@@ -80,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             ablation.measure_shard(lines, store, shard)
             store.report(shard)
             return
+        side_by_side(store, ablation.jobs(lines, store), ablate.threads, device)
         rows = csv_rows(lines, ablation.measure(lines, store))
         store.report()
         if args.table is not None:

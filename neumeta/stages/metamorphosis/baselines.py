@@ -9,6 +9,7 @@ from neumeta.core.files import check_writable
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section, load_value, parse
 from neumeta.core.shard import asked_shard
+from neumeta.core.side_by_side import side_by_side
 from neumeta.core.stage import (
     add_device_flag,
     compute_with,
@@ -64,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             device,
         )
         store = row_store(kept_in(args.experiment, "baselines"), shared)
+        if shard is None:
+            side_by_side(store, baselines.jobs(), params.threads, device)
         rows = baselines.measure(store, shard)
         store.report(shard)
         if shard is not None:

@@ -9,6 +9,7 @@ from neumeta.core.files import check_writable, write_json
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
 from neumeta.core.shard import asked_shard
+from neumeta.core.side_by_side import side_by_side
 from neumeta.core.stage import (
     add_device_flag,
     compute_with,
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             store.run(inrs.jobs(store), "INR", shard=shard)
             store.report(shard)
             return
+        side_by_side(store, inrs.jobs(store), params.threads, device)
         rows = inrs.rows(store)
         store.report()
         earlier = store.seconds(inrs.jobs(store))

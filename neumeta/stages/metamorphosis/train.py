@@ -11,6 +11,7 @@ from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.processes import ProcessGroup, assembled
 from neumeta.core.reading import load_section
 from neumeta.core.shard import asked_shard
+from neumeta.core.side_by_side import side_by_side
 from neumeta.core.stage import (
     add_device_flag,
     compute_with,
@@ -90,6 +91,8 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
         "base_sha256": sha256_of(args.permuted),
     }
     seeds = Seeds(family, moved(base, device), dataset, params, origin, store, processes)
+    if shard is None:
+        side_by_side(store, seeds.jobs(), params.threads, device)
     trained = store.run(seeds.jobs(), "INR", shard=shard, processes=processes)
     if not processes.leads:
         return
