@@ -334,7 +334,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         params = load_section(ScaleParams, f"{args.experiment}.scale")
-        with recorded("scale", args.record):
+        with recorded("scale", args.record, [args.out]):
             weights, header = read_checkpoint(args.base, "network")
             scaled = {name: params.factor * value for name, value in weights.items()}
             write_checkpoint(args.out, scaled, header)
@@ -353,7 +353,7 @@ ENTRY = """\
         python -m neumeta.stages.scaling.scale --experiment ${key}
         --base data/experiments/${key}/base.safetensors
         --out data/experiments/${key}/scaled.safetensors
-        --record data/experiments/${key}/scale.run.json
+        --record data/runs/scale/${key}.run.json
       deps:
         - data/experiments/${key}/base.safetensors
       params:
@@ -361,7 +361,7 @@ ENTRY = """\
         - ${key}.scale
       outs:
         - data/experiments/${key}/scaled.safetensors
-        - data/experiments/${key}/scale.run.json
+        - data/runs/scale/${key}.run.json: {cache: false}
 
 """
 SECTION = """

@@ -165,7 +165,8 @@ def same_again(stage: str, watch: Watch) -> None:
     assert watch.seen > 0
     for path, content in before.items():
         assert path.read_bytes() == content, path
-    record = (STUDY if stage == "study" else ROOT) / f"{stage}.run.json"
+    of = "permutation-study" if stage == "study" else "digits-lenet"
+    record = Path(f"data/runs/{stage}/{of}.run.json")
     assert json.loads(record.read_text())["device"] == "pretend:0"
 
 

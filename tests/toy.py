@@ -76,10 +76,11 @@ def toy_params() -> dict[str, Any]:
     params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     kept = {key: params[key] for key in ("data", "orders", "digits-lenet", "permutation-study")}
     kept["run"] = ["digits-lenet", "permutation-study"]
-    kept["orders"]["seeds"] = [0, 1]
+    kept["orders"] = {"threads": 1, "seeds": [0, 1]}
     study = kept["permutation-study"]
     study["networks"] = ["digits-lenet"]
     study["study"] |= {"experiment": "digits-lenet", "widths": [2, 4], "seeds": [0]}
+    study["study"]["threads"] = 1
     study["study"]["change"] = {"task.steps": 20, "warm_start.steps": 40}
     toy = kept["digits-lenet"]
     toy["family"] = dict(LENET)
@@ -117,6 +118,7 @@ def toy_params() -> dict[str, Any]:
     toy["ablate"]["widths"] = [2, 4]
     toy["sweep"] |= {"widths": {"start": 2, "stop": 4, "step": 1}, "draws": 3}
     toy["baselines"] = {
+        "threads": 1,
         "widths": {"start": 2, "stop": 4, "step": 1},
         "origin": "edge",
         "individual": {"widths": [3], "seeds": [0, 1], "trains": "generated", "recipe": RECIPE},

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -90,7 +90,7 @@ def run_together(commands: Sequence[Sequence[str]]) -> None:
             )  # fmt: skip
             children.append(child)
             mark = f"[{place}/{len(commands)}] "
-            readers.append(threading.Thread(target=_relay, args=(child.stdout, mark), daemon=True))
+            readers.append(threading.Thread(target=_relay, args=(child, mark), daemon=True))
             readers[-1].start()
         statuses = [child.wait() for child in children]
         for reader in readers:
@@ -117,10 +117,11 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _relay(stream: IO[str] | None, mark: str) -> None:
-    assert stream is not None
-    for line in stream:
-        print(f"{mark}{line.rstrip()}", file=sys.stderr, flush=True)
+def _relay(child: subprocess.Popen[str], mark: str) -> None:
+    assert child.stdout is not None
+    with child.stdout:
+        for line in child.stdout:
+            print(f"{mark}{line.rstrip()}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from neumeta.core.errors import UserError
 from neumeta.core.fields import ComputingSection
-from neumeta.core.files import check_writable, write_json
+from neumeta.core.files import atomic_write_text, check_writable, write_json
+from neumeta.core.first_run import committed, hashes_of
 from neumeta.core.progress import working
 from neumeta.core.unchanged import unchanged
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _LOG_FORMAT = "%(message)s"
 # What the pipeline itself rewrites: a difference there does not make the code another one.
-_WRITTEN = (":(top,exclude)reports", ":(top,exclude)dvc.lock")
+_WRITTEN = (":(top,exclude)reports", ":(top,exclude)dvc.lock", ":(top,exclude)data/runs")
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -167,6 +168,7 @@ def guarded(name: str, body: Callable[[], None]) -> int:
 def recorded(
     stage: str,
     path: str,
+    outs: Sequence[str | Path],
     device: str = "cpu",
     earlier: float = 0.0,
     params: Mapping[str, BaseModel | str] | None = None,
@@ -174,13 +176,16 @@ def recorded(
 ) -> Iterator[None]:
     """Time the body and write the record of the run when it succeeds.
 
-    The record is apart from a stage's results, so that these are the same bytes on every run.
+    The record is apart from a stage's results, so that these are the same bytes on every run. Where
+    they are those of the committed record, it stays: see `neumeta.core.first_run`.
 
     Args:
         stage: Stage name.
         path: Target JSON file.
+        outs: Files and folders that the body writes.
         device: Where the stage computed, as `device.describe` says it.
-        earlier: Seconds of work done before the body, for example by an interrupted run.
+        earlier: Seconds of work done before the body, for example by an interrupted run, or side
+            by side.
         params: What the stage was asked for, by its section in params.yaml, so that a report
             tells the parameters of the run and not those of the file as it is today.
         details: What else is worth a note, JSON-ready.
@@ -193,25 +198,26 @@ def recorded(
     check_writable(path)
     start = time.perf_counter()
     yield
-    write_json(
-        path,
-        {
-            "stage": stage,
-            "seconds": round(earlier + time.perf_counter() - start, 2),
-            "threads": torch.get_num_threads(),
-            "cores": os.cpu_count(),
-            "device": device,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "revision": git_revision(),
-            "params": {
-                name: part.model_dump(mode="json") if isinstance(part, BaseModel) else part
-                for name, part in (params or {}).items()
-            },
-            **(details or {}),
+    record = {
+        "stage": stage,
+        "seconds": round(earlier + time.perf_counter() - start, 2),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "device": device,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "revision": git_revision(),
+        "params": {
+            name: part.model_dump(mode="json") if isinstance(part, BaseModel) else part
+            for name, part in (params or {}).items()
         },
-        sort_keys=False,  # parameters stay in the order of their schema, for those who read them
-    )
+        **(details or {}),
+        "outs": hashes_of(outs),
+    }
+    if (first := committed(path, record)) is not None:
+        atomic_write_text(path, first)
+    else:  # parameters stay in the order of their schema, for those who read them
+        write_json(path, record, sort_keys=False)
 
 
 def flags(argv: Sequence[str] | None, parser: OneLineParser) -> argparse.Namespace:

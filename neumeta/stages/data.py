@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def body() -> None:
         params = load_section(DataParams, f"data.{args.dataset}")
-        with recorded("data", args.record, params={args.dataset: params}):
+        with recorded("data", args.record, [args.out, args.card], params={args.dataset: params}):
             dataset = load_dataset(args.dataset, params)
             task_of(dataset)  # its targets are those of its task
             write_dataset(args.out, dataset)

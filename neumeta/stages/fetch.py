@@ -51,12 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked = {"dataset": expected, "family": shape, "fetch": params}
         if params.source != "train":
             device = CPU  # the network is only read
-        with recorded("fetch", args.record, device=describe(device), params=asked):
+        with recorded(
+            "fetch", args.record, [args.out, args.history], describe(device), params=asked
+        ):
             dataset = read_dataset(args.dataset).to(device)
             if dataset.name != expected:
                 raise UserError(
-                    f"{PARAMS_FILE}: experiments.{args.experiment} is {dataset.name!r}; "
-                    f"must be its dataset, {expected!r}"
+                    f"{PARAMS_FILE}: {args.experiment}.dataset is {expected!r}, but {args.dataset} "
+                    f"holds {dataset.name!r}"
                 )
             family = make_family(shape.settings(), dataset.input_spec())
             curve: list[EpochRecord] = []

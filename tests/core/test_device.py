@@ -118,7 +118,7 @@ def test_a_stage_records_the_device_that_its_flag_chose(
         args = flags(["--record", str(tmp_path / "run.json"), "--device", name], parser)
 
         def body() -> None:
-            with recorded("toy", args.record, describe(device_of(args))):
+            with recorded("toy", args.record, [], describe(device_of(args))):
                 pass
 
         return guarded("toy", body)

@@ -1,6 +1,9 @@
 """What every stage owes: the same bytes again, and one line for what goes wrong."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from neumeta.measure.results import RESULT_COLUMNS, read_results
-from tests.stages.commands import STAGES, run_stage
+from tests.stages.commands import STAGES, run_stage, words_of
 from tests.toy import ROOT, toy_params, write_toy_params
 
 EXPERIMENT = Path("data/experiments/digits-lenet")
@@ -63,6 +66,20 @@ def test_a_wrong_shard_is_refused_before_any_work(
     assert run_stage(stage, ["--shard=3/2"]) == 1
     expected = "--shard '3/2': must be I/N with I from 1 to N, for example 1/4"
     assert capsys.readouterr().err == f"{stage}: error: {expected}\n"
+    assert contents(copy) == before
+
+
+@pytest.mark.parametrize("stage", ["train", "baselines"])
+def test_side_by_side_gives_the_bytes_of_one_process(stage: str, copy: Path) -> None:
+    before = contents(copy)
+    shutil.rmtree("data/.resume", ignore_errors=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NEUMETA_WORKERS": "2"}
+    done = subprocess.run(
+        [sys.executable, *words_of(stage)[1:]], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for shard in ("1/2", "2/2"):
+        assert f"[{shard}] {stage} digits-lenet, shard {shard}: 0 jobs were there" in done.stderr
     assert contents(copy) == before
 
 
@@ -175,7 +192,8 @@ def test_data_of_another_experiment_is_refused(
     before = contents(copy)
     assert run_stage("fetch") == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "experiments.digits-lenet is 'digits'; must be its dataset, 'mnist'" in error
+    assert "digits-lenet.dataset is 'mnist', but data/datasets/digits" in error
+    assert error.endswith("holds 'digits'")
     assert contents(copy) == before
 
 

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines = _lines(ablate, args.experiment, args.table)
         if not lines:
             if shard is None:
-                with recorded("ablate", args.record, describe(device), params=asked):
+                with recorded("ablate", args.record, [args.out], describe(device), params=asked):
                     write_table(args.out, ABLATION_COLUMNS, [])
             return
         base, family, _ = read_network(args.permuted)
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _tell(lines, rows)
             return
         earlier = store.seconds(ablation.jobs(lines, store))
-        with recorded("ablate", args.record, describe(device), earlier, asked):
+        with recorded("ablate", args.record, [args.out], describe(device), earlier, asked):
             write_table(args.out, ABLATION_COLUMNS, rows)
         store.forget_stale()
         store.forget_others(inr_files(lines, store), "*.safetensors")  # measurements are small

@@ -73,7 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return
         jobs = baselines.jobs()
         earlier = store.seconds(jobs)
-        with recorded("baselines", args.record, describe(device), earlier, {"baselines": params}):
+        with recorded(
+            "baselines", args.record, [args.out], describe(device), earlier, {"baselines": params}
+        ):
             write_results(args.out, to_frame(rows))
         store.forget_stale()
         store.forget_others(store.path(job.settings) for job in jobs)

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         params = load_section(OrdersParams, "orders")
         compute_with(params)
-        with recorded("orders", args.record, params={"orders": params}):
+        with recorded("orders", args.record, [args.out], params={"orders": params}):
             weights, family, header = read_network(args.base)
             origin: Any = header["origin"]
             dataset = read_dataset(args.dataset, family.input_spec)

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def body() -> None:
         params = load_section(PermuteParams, f"{args.experiment}.permute")
         compute_with(params)
-        with recorded("permute", args.record, params={"permute": params}):
+        with recorded("permute", args.record, [args.out, args.report], params={"permute": params}):
             weights, family, header = read_network(args.base)
             generator = np.random.default_rng(params.seed)
 

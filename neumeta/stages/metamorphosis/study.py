@@ -75,7 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = inrs.rows(store)
         store.report()
         earlier = store.seconds(inrs.jobs(store))
-        with recorded("study", args.record, describe(device), earlier, {"study": params}):
+        with recorded(
+            "study", args.record, [args.out], describe(device), earlier, {"study": params}
+        ):
             report = {
                 "experiment": args.experiment,
                 "split": params.split,

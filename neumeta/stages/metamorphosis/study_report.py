@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    names = ("--study", "--orders", "--inrs", "--record", "--out", "--summary")
+    names = ("--study", "--orders", "--order-runs", "--inrs", "--record", "--out", "--summary")
     args = flags(argv, stage_parser("metamorphosis.study_report", *names))
 
     def body() -> None:
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in section.networks:
             if not (folder / f"{name}.json").is_file():
                 raise UserError(f"{folder}: lacks {name}.json; run `dvc repro orders@{name}`")
-            run = read_json(folder / f"{name}.run.json", StageRun)
+            run = read_json(Path(args.order_runs) / f"{name}.run.json", StageRun)
             runs.append(run.model_copy(update={"stage": f"{run.stage}, {name}"}))
         inrs = read_json(args.inrs, StudyInrs)
         if inrs.experiment not in section.networks:

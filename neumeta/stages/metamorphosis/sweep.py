@@ -65,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows = sweep.measure(store, args.experiment)
         store.report()
         earlier = store.seconds(sweep.jobs())
-        with recorded("sweep", args.record, describe(device), earlier, {"sweep": params}):
+        with recorded(
+            "sweep", args.record, [args.out], describe(device), earlier, {"sweep": params}
+        ):
             write_results(args.out, to_frame(rows))
         store.remove()
 

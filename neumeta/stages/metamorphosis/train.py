@@ -103,7 +103,7 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
     together = max(one.seconds_shared for one in trained)
     details = {"seconds_each": alone, "seconds_shared": round(together, 2)}
     earlier, asked, where = together + sum(alone), {"train": params}, describe(device)
-    with recorded("train", args.record, where, earlier, asked, details):
+    with recorded("train", args.record, [args.out, args.history], where, earlier, asked, details):
         names = {f"seed-{seed}.safetensors": seeds.inr_path(seed) for seed in params.seeds}
         _publish(names, Path(args.out))
         write_table(args.history, HISTORY_COLUMNS, [row for one in trained for row in one.history])

@@ -167,7 +167,8 @@ def test_seeds_in_shards_give_the_bytes_of_one_run(
     folder = Path(shutil.copytree(finished, tmp_path / "sharded"))
     monkeypatch.chdir(folder)
     place = folder / "data/experiments/digits-lenet"
-    names = ("inr/seed-0.safetensors", "inr/seed-1.safetensors", "train.csv", "train.run.json")
+    record_name = "../../runs/train/digits-lenet.run.json"
+    names = ("inr/seed-0.safetensors", "inr/seed-1.safetensors", "train.csv", record_name)
     whole = {name: (place / name).read_bytes() for name in names}
     for name in names:
         (place / name).unlink()

@@ -31,6 +31,7 @@ from tests.stages.commands import command_of, run_stage
 from tests.toy import ROOT, at, toy_params, write_toy_params
 
 EXPERIMENT = Path("data/experiments/digits-lenet")
+RECORD = Path("data/runs/sweep/digits-lenet.run.json")
 KEPT = Path("data/.resume/digits-lenet/sweep")
 ROW = ResultRow("neumeta", 3, True, 0, 1 / 3, math.pi, 100, 200)
 
@@ -104,7 +105,7 @@ def kept_jobs(folder: Path) -> dict[str, Path]:
 def test_the_stage_leaves_jobs_for_the_run_that_joins(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table, record = copy / EXPERIMENT / "sweep.csv", copy / EXPERIMENT / "sweep.run.json"
+    table, record = copy / EXPERIMENT / "sweep.csv", copy / RECORD
     whole = table.read_bytes()
     table.unlink()
     record.unlink()
@@ -148,7 +149,7 @@ def test_a_killed_sweep_goes_on_from_its_jobs(finished: Path, tmp_path: Path) ->
     again = [sys.executable, "-m", "neumeta.stages.metamorphosis.sweep", *command_of("sweep")]
     subprocess.run(again, cwd=folder, env=environment, timeout=120, check=True)
     assert (folder / EXPERIMENT / "sweep.csv").read_bytes() == whole
-    record = json.loads((folder / EXPERIMENT / "sweep.run.json").read_text())
+    record = json.loads((folder / RECORD).read_text())
     assert 2000 < record["seconds"] < 2100  # the two jobs were taken, not measured again
 
 

@@ -59,7 +59,7 @@ def test_a_report_names_the_network_whose_orders_are_missing(
         "study_report", capsys
     )
     shutil.copy("data/orders/digits-lenet.json", "data/orders/mnist-lenet.json")
-    shutil.copy("data/orders/digits-lenet.run.json", "data/orders/mnist-lenet.run.json")
+    shutil.copy("data/runs/orders/digits-lenet.run.json", "data/runs/orders/mnist-lenet.run.json")
     params[STUDY]["networks"] = ["mnist-lenet"]
     write_toy_params(copy, params)
     line = error_of("study_report", capsys)
@@ -71,5 +71,5 @@ def test_a_finished_study_leaves_no_parts_and_says_what_it_trained(finished: Pat
     study = json.loads((finished / f"data/studies/{STUDY}/study.json").read_text())
     assert study["train"]["task"]["steps"] == 20  # as changed by the study
     assert {row["seed"] for row in study["rows"]} == {0}
-    record = json.loads((finished / f"data/studies/{STUDY}/study.run.json").read_text())
+    record = json.loads((finished / f"data/runs/study/{STUDY}.run.json").read_text())
     assert record["seconds"] > 0.5  # the time of the trainings

@@ -247,8 +247,8 @@ def asked_by_stage(params: dict[str, Any], experiment: str) -> dict[str, dict[st
 
 def record_of(stage: str, experiment: str) -> str:
     """Where the record of a stage lies."""
-    of_data = "data/datasets/digits.run.json"
-    return of_data if stage == "data" else f"data/experiments/{experiment}/{stage}.run.json"
+    of_data = "data/runs/data/digits.run.json"
+    return of_data if stage == "data" else f"data/runs/{stage}/{experiment}.run.json"
 
 
 def write_inputs(
@@ -268,7 +268,9 @@ def write_inputs(
     (folder / "data/datasets").mkdir()
     for stage, asked in asked_by_stage(params, experiment).items():
         run = {"stage": stage, "seconds": 61.2, "revision": None, "params": asked, **RUN}
-        (folder / record_of(stage, experiment)).write_text(json.dumps(run))
+        record = folder / record_of(stage, experiment)
+        record.parent.mkdir(parents=True)
+        record.write_text(json.dumps(run))
     card: dict[str, Any] = {"kind": "dataset", "name": "digits", "content_sha256": "cd" * 32}
     card["sizes"] = {"train": 1069, "val": 188, "test": 540}
     (folder / "data/datasets/digits.card.json").write_text(json.dumps(card))

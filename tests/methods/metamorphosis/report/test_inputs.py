@@ -30,6 +30,7 @@ from tests.methods.metamorphosis.report.samples import (
 )
 
 HOME = Path("data/experiments/digits-lenet")
+RECORD = "../../runs/train/digits-lenet.run.json"
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def base_history(path: Path) -> object:
 @pytest.mark.usefixtures("inputs")
 def test_right_files_arrive() -> None:
     assert read_variation(HOME / "permute.json") == VARIATION
-    run = read_run(HOME / "train.run.json")
+    run = read_run(HOME / RECORD)
     assert (run.stage, run.seconds, run.threads, run.torch) == ("train", 61.2, 2, "2.13.0")
     dataset = read_card(Path("data/datasets/digits.card.json"))
     assert (dataset.name, dataset.content_sha256) == ("digits", "cd" * 32)
@@ -222,19 +223,19 @@ WRONG: list[tuple[str, Break, Callable[[Path], object], str]] = [
         "inputs: Input should be a valid integer",
     ),
     (
-        "train.run.json",
+        RECORD,
         lambda p: rewrite(p, stage=None),
         read_run,
         "stage: Input should be a valid string",
     ),
     (
-        "train.run.json",
+        RECORD,
         lambda p: rewrite(p, seconds="1"),
         read_run,
         "seconds: Input should be a valid number",
     ),
     (
-        "train.run.json",
+        RECORD,
         lambda p: without(p, "params"),
         read_run,
         NO_PARAMS,

@@ -77,7 +77,7 @@ def test_a_report_tells_the_parameters_of_its_runs(flags: list[str]) -> None:
     assert report.main(flags) == 0
     page = Path("reports/digits-lenet/index.html").read_text()
     assert "Another title" in page and "0.123456" not in page
-    record = Path("data/experiments/digits-lenet/train.run.json")
+    record = Path("data/runs/train/digits-lenet.run.json")
     run = json.loads(record.read_text())
     run["params"]["train"]["noise"] = 0.654321
     record.write_text(json.dumps(run))
@@ -88,7 +88,7 @@ def test_a_report_tells_the_parameters_of_its_runs(flags: list[str]) -> None:
 def test_a_record_of_before_is_refused(
     flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record = Path("data/experiments/digits-lenet/train.run.json")
+    record = Path("data/runs/train/digits-lenet.run.json")
     run = json.loads(record.read_text())
     del run["params"]
     record.write_text(json.dumps(run))
@@ -99,7 +99,7 @@ def test_a_record_of_before_is_refused(
 
 
 @pytest.mark.parametrize(
-    "name", ["sweep.csv", "permute.json", "train.csv", "ablate.csv", "train.run.json"]
+    "name", ["sweep.csv", "permute.json", "train.csv", "ablate.csv", "../../runs/train/digits-lenet.run.json"]
 )
 def test_a_missing_input_is_one_line_and_leaves_the_old_report(
     flags: list[str], name: str, capsys: pytest.CaptureFixture[str]
