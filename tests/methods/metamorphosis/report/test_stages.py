@@ -99,7 +99,14 @@ def test_a_record_of_before_is_refused(
 
 
 @pytest.mark.parametrize(
-    "name", ["sweep.csv", "permute.json", "train.csv", "ablate.csv", "../../runs/train/digits-lenet.run.json"]
+    "name",
+    [
+        "sweep.csv",
+        "permute.json",
+        "train.csv",
+        "ablate.csv",
+        "../../runs/train/digits-lenet.run.json",
+    ],
 )
 def test_a_missing_input_is_one_line_and_leaves_the_old_report(
     flags: list[str], name: str, capsys: pytest.CaptureFixture[str]
@@ -110,7 +117,7 @@ def test_a_missing_input_is_one_line_and_leaves_the_old_report(
     Path("data/experiments/digits-lenet", name).unlink()
     assert report.main(flags) == 1
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and err.startswith("report: error: ") and name in err
+    assert err.count("\n") == 1 and err.startswith("report: error: ") and Path(name).name in err
     assert everything(Path("reports")) == before
 
 
