@@ -1,8 +1,8 @@
 """Data-parallel training under `torchrun`: every process draws alike and works on its share.
 
 All processes draw the same widths, noise and batches from the same seed, so each has the same
-INR. A process runs the network on its share of the batch; gradients are then averaged. The result
-is that of one process up to the order of floating-point sums.
+INR. A process runs the network on its share of the batch; gradients are then averaged. A step is
+that of one process up to the order of floating-point sums.
 
 On CUDA every process has a card of its own and messages go by nccl; elsewhere they go by gloo,
 through the memory of the CPU.
