@@ -48,6 +48,13 @@ def test_pages_are_the_same_bytes_at_any_commit_and_in_none(copy: Path) -> None:
     assert written() == before
 
 
+def test_both_kinds_of_page_tell_the_code_and_the_parameters_of_their_runs(finished: Path) -> None:
+    for name, parts in (("digits-lenet", ("train", "sweep")), ("permutation-study", ("study",))):
+        page = (finished / f"reports/{name}/index.html").read_text(encoding="utf-8")
+        assert "Stage times" in page and "made outside of a git repository" in page
+        assert all(f'<details id="params-{part}">' in page for part in (*parts, "report"))
+
+
 def examples(page: Path) -> dict[str, str]:
     """The code of section `use` of a page, by caption."""
     part = page.read_text(encoding="utf-8").split('<details id="use">')[1].split("</details>")[0]

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         write_report(build_report(inputs), args.out, args.summary)
 
-    return staged("report", body)
+    return staged("report", body, args.experiment)
 
 
 if __name__ == "__main__":

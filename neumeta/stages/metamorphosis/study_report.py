@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         write_report(build_orders_report(inputs), args.out, args.summary)
 
-    return staged("study_report", body)
+    return staged("study_report", body, args.study)
 
 
 if __name__ == "__main__":

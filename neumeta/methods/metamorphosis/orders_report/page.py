@@ -130,7 +130,9 @@ def _sections(
     number = sum(len(network.groups) for network in networks)
     yield TEXTS.section("groups", text, *map(_groups, networks), number=number)
     entries = [("Study", inputs.study), ("Experiment of the INRs", inrs.experiment)]
-    yield TEXTS.section("record", Record(entries), stage_times(inputs.runs))
+    asked = {name: part for run in inputs.runs for name, part in run.params.items()}
+    params = blocks.folded(asked | {"report": inputs.text})
+    yield TEXTS.section("record", Record(entries), stage_times(inputs.runs), *params)
 
 
 def _signed(ratio: float, std: float = 0.0) -> str:
