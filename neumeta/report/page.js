@@ -94,8 +94,9 @@
       readout.style.left = `${Math.max(x + room < place.scrollLeft + outer.width ? x + 8 : x - room, 0)}px`;
       readout.style.top = `${inner.top - outer.top + 22}px`;
     }
-    const close = (event) => { if (event.type !== "keydown" || event.key === "Escape") readout.hidden = true; };
-    for (const name of ["keydown", "resize"]) window.addEventListener(name, close);
+    let wide = innerWidth;  // a phone also changes the height of its window, when it scrolls
+    window.addEventListener("resize", () => { if (innerWidth !== wide) readout.hidden = true; wide = innerWidth; });
+    window.addEventListener("keydown", (event) => { if (event.key === "Escape") readout.hidden = true; });
     range.addEventListener("input", () => show(Number(range.value), range));
     number.addEventListener("input", () => number.value !== "" && show(nearest(Number(number.value)), number));
     number.addEventListener("change", () => show(nearest(Number(number.value || 0))));

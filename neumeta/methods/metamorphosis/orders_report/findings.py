@@ -8,7 +8,16 @@ from neumeta.methods.metamorphosis.orders_report.looks import ORIGINAL, OURS, ST
 from neumeta.report import overview
 from neumeta.report.blocks import KeyFigure
 from neumeta.report.overview import rounded
-from neumeta.report.wording import DASH, SPACE, digits_for, hundredths, percent, several, whole
+from neumeta.report.wording import (
+    DASH,
+    SPACE,
+    SPLITS,
+    digits_for,
+    hundredths,
+    percent,
+    several,
+    whole,
+)
 
 _LIKE_CHANCE = 0.02  # share of the total variation
 
@@ -110,7 +119,13 @@ def _inrs(inputs: StudyInputs) -> str:
     dead = f", {number} of these generators dead" if number else ""
     seeds = several(inrs.accuracy(OURS, full).n, "seed")
     widths = {"full": full, "small": small, "experiment": inrs.experiment}
-    return TEXTS("reach", **facts, **widths, seeds=seeds, dead=dead)
+    told = {"seeds": seeds, "dead": dead, "examples": judged(inputs)}
+    return TEXTS("reach", **facts, **widths, **told)
+
+
+def judged(inputs: StudyInputs) -> str:
+    """Say what the INRs were scored on, such as `10 000 test examples`."""
+    return f"{whole(inputs.inrs.examples)} {SPLITS[inputs.inrs.split]} examples"
 
 
 def _means(inputs: StudyInputs, width: int) -> dict[str, float]:

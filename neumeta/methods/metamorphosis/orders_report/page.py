@@ -99,8 +99,7 @@ def _facts(inputs: StudyInputs) -> dict[str, Any]:
 def _figures(inputs: StudyInputs) -> dict[str, Figure]:
     inrs, runs = inputs.inrs, len(inputs.main.variation(OURS))
     seeds, bypass = inrs.accuracy(OURS, min(inrs.seen)).n, percent(inrs.controls.bypass, 2)
-    examples = f"{whole(inrs.examples)} {SPLITS[inrs.split]}"
-    facts = {"seeds": seeds, "examples": examples, "bypass": bypass}
+    facts = {"seeds": seeds, "examples": findings.judged(inputs), "bypass": bypass}
     drawn = (
         TEXTS.figure("variation", figures.variation_figure(inputs.networks), runs=runs),
         TEXTS.figure("gap", figures.gap_figure(inputs.networks), runs=runs),
@@ -182,7 +181,7 @@ def _orders(inputs: StudyInputs, whole_table: bool = False) -> Table:
         rows.append(Row(cells, "reference" if name == OURS else ""))
     heads = ["Order", small("Total variation", f"{main.network}, undivided")]
     heads += [small(f"h = {w}", "accuracy, %" if inrs.seen[w] else "not trained") for w in widths]
-    note = TEXTS("orders", base=percent(inrs.controls.base, 2))
+    note = TEXTS("orders", base=percent(inrs.controls.base, 2), examples=findings.judged(inputs))
     if whole_table:
         source = inputs.text.get("published_as") or "source not named"
         if told:

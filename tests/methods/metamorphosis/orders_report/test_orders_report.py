@@ -151,6 +151,9 @@ def test_the_overview_names_the_split_that_judged(tmp_path: Path, split: str, wo
     page = plain(render_overview([Summary.model_validate_json(build_orders_report(known).summary)]))
     assert f">{word} accuracy<" in page
     assert ("10 000 validation</small>" in page) == (split == "val")
+    assert f"(n = 3 seeds; 10 000 {word} examples)" in plain(headline(known))
+    own = plain(build_orders_report(known).files["index.html"])
+    assert own.count(f"on 10 000 {word} examples") == 3  # two tables and a figure
 
 
 def test_files_hold_every_run_and_are_the_same_bytes_again(
