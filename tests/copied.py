@@ -8,10 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from neumeta.stages._params_file import load_params
+from neumeta.stages._selection import write_selection
 from tests.together import run_together
-from tests.toy import ROOT
+from tests.toy import ROOT, shipped_params
 
-FILES = ("dvc.yaml", "params.yaml", "code.yaml", "requirements.lock", ".dvcignore", ".gitignore")
+FILES = ("dvc.yaml", "code.yaml", "requirements.lock", ".dvcignore", ".gitignore")
 ALWAYS = "inputs"
 
 
@@ -24,10 +26,12 @@ class Project:
         # With their bytecode, which saves its compiling in every process.
         shutil.copytree(ROOT / "neumeta", folder / "neumeta")
         (folder / "data").mkdir(exist_ok=True)
-        for name in ("selected.json", "inputs.json"):
-            shutil.copy(ROOT / "data" / name, folder / "data")
+        shutil.copy(ROOT / "data/inputs.json", folder / "data")
         for name in FILES:
             shutil.copy(ROOT / name, folder)
+        params = folder / "params.yaml"
+        params.write_text(shipped_params(), encoding="utf-8")
+        write_selection(params, load_params(params).selected())
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
         (folder / ".dvc").mkdir()
         (folder / ".dvc/config").touch()  # as `dvc init` does

@@ -2,14 +2,17 @@
 
 import json
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+import pytest
 
 from neumeta.measure.frames import read_frame
 from neumeta.measure.results import read_results
 from neumeta.measure.statistics import Spread
 from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS
+from tests.committed import committed
 from tests.toy import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,6 +27,12 @@ SHOWN = {
 METHODS = ("neumeta", "individual", "interpolated", "pruned-l1-finetuned")
 
 
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of reports as it is committed; a run since then may have other digits."""
+    return committed(tmp_path_factory.mktemp("committed"), "reports") / "reports"
+
+
 def cell(values: pd.Series) -> str:
     """Mean and standard deviation over seeds, in per cent."""
     if values.empty:
@@ -32,14 +41,14 @@ def cell(values: pd.Series) -> str:
     return mean if len(values) == 1 else f"{mean} ± {100 * values.std():.1f}"
 
 
-def results_of(experiment: str) -> pd.DataFrame:
+def results_of(reports: Path, experiment: str) -> pd.DataFrame:
     """The committed result table of one experiment."""
-    return read_results(ROOT / "reports" / experiment / "accuracy_vs_width.csv")
+    return read_results(reports / experiment / "accuracy_vs_width.csv")
 
 
-def table_of(experiment: str) -> str:
+def table_of(reports: Path, experiment: str) -> str:
     """The lines of one experiment, as the README must show them."""
-    results = results_of(experiment)
+    results = results_of(reports, experiment)
     lines = []
     for width in SHOWN[experiment]:
         rows = results[results.width == width]
@@ -50,18 +59,19 @@ def table_of(experiment: str) -> str:
     return "\n".join(lines)
 
 
-def test_tables_are_the_measured_ones() -> None:
+def test_tables_are_the_measured_ones(reports: Path) -> None:
     for experiment in SHOWN:
-        assert table_of(experiment) in README, f"README must hold:\n{table_of(experiment)}"
+        table = table_of(reports, experiment)
+        assert table in README, f"README must hold:\n{table}"
 
 
-def means_of(experiment: str) -> pd.Series:
+def means_of(reports: Path, experiment: str) -> pd.Series:
     """Mean accuracy over seeds, by method and width."""
-    return results_of(experiment).groupby(["method", "width"])["accuracy"].mean()
+    return results_of(reports, experiment).groupby(["method", "width"])["accuracy"].mean()
 
 
-def test_claims_on_resnet20_are_the_measured_ones() -> None:
-    means = means_of("cifar10-resnet20")
+def test_claims_on_resnet20_are_the_measured_ones(reports: Path) -> None:
+    means = means_of(reports, "cifar10-resnet20")
     drops = [100 * (means["base", 64] - means["neumeta", width]) for width in (64, 48, 32, 16)]
     text = " / ".join(f"{drop:.1f}" for drop in drops)
     assert f"loses {text} points of the base at h = 64 / 48 / 32 / 16" in TEXT
@@ -75,23 +85,23 @@ def test_claims_on_resnet20_are_the_measured_ones() -> None:
     assert set(ahead[ahead].index) == {24, 16}
 
 
-def test_networks_pruned_and_tuned_for_their_width_are_ahead_or_level() -> None:
+def test_networks_pruned_and_tuned_for_their_width_are_ahead_or_level(reports: Path) -> None:
     for experiment in SHOWN:
-        means = means_of(experiment)
+        means = means_of(reports, experiment)
         for scores in ("l1", "l2", "random"):
             method = f"pruned-{scores}-finetuned"
             if method in means.index:
                 assert (means[method] - means["neumeta"]).dropna().min() > -0.001, experiment
 
 
-def test_claims_on_the_other_resnets_are_the_measured_ones() -> None:
-    deep = means_of("cifar10-resnet56")
+def test_claims_on_the_other_resnets_are_the_measured_ones(reports: Path) -> None:
+    deep = means_of(reports, "cifar10-resnet56")
     without, whole = deep["bypass"].iloc[0], deep["base"].iloc[0]
     assert f"scores {100 * without:.1f} % without it and {100 * whole:.1f} % with it" in TEXT
     assert 100 * (whole - deep["neumeta"].min()) < 0.3
     assert set(deep["neumeta"].index) >= set(range(16, 65))
     assert all(abs(deep["slimmable", width] - whole) < 0.001 for width in range(32, 65, 4))
-    every = means_of("cifar10-resnet20-all")
+    every = means_of(reports, "cifar10-resnet20-all")
     assert f"{100 * every['neumeta', 64]:.1f} % at full width" in TEXT
     assert f"{100 * every['neumeta', 32]:.1f} % at half the hidden channels" in TEXT
     methods = ("interpolated", "pruned-l1-finetuned", "individual")
@@ -105,9 +115,9 @@ def test_claims_on_the_other_resnets_are_the_measured_ones() -> None:
     assert (every["slimmable"][shared] > every["neumeta"][shared]).all()
 
 
-def test_individual_networks_are_better_where_the_readme_says() -> None:
+def test_individual_networks_are_better_where_the_readme_says(reports: Path) -> None:
     for experiment, widths in (("cifar10-resnet20", [24, 16]), ("digits-lenet", [24, 16, 4])):
-        means = means_of(experiment)
+        means = means_of(reports, experiment)
         assert all(means["individual", width] >= means["neumeta", width] for width in widths)
 
 
@@ -122,9 +132,9 @@ class Measured(NamedTuple):
         return f"{self.mean:.1f} ± {self.std:.1f}"
 
 
-def ablations(table: str) -> dict[tuple[str, int], Measured]:
+def ablations(reports: Path, table: str) -> dict[tuple[str, int], Measured]:
     """The committed ablations of one table, by row and width."""
-    rows = read_frame(ROOT / "reports/cifar10-resnet20/ablations.csv", ABLATION_COLUMNS)
+    rows = read_frame(reports / "cifar10-resnet20/ablations.csv", ABLATION_COLUMNS)
     found = {}
     for _, part in rows[rows.table == table].groupby(["row", "width"]):
         accuracy, first = 100 * part["accuracy"], part.iloc[0]
@@ -133,8 +143,8 @@ def ablations(table: str) -> dict[tuple[str, int], Measured]:
     return found
 
 
-def test_the_table_of_what_extrapolates_is_the_measured_one() -> None:
-    found = ablations("extrapolation")
+def test_the_table_of_what_extrapolates_is_the_measured_one(reports: Path) -> None:
+    found = ablations(reports, "extrapolation")
     rows = {row for row, _ in found}
     assert len(rows) == 11
     for row in rows:
@@ -142,31 +152,35 @@ def test_the_table_of_what_extrapolates_is_the_measured_one() -> None:
         assert f"| {row} | {cells[0]} | {cells[1]} |" in README, (row, cells)
 
 
-def test_claims_on_the_supplement_are_the_measured_ones() -> None:
-    residual, arrangement = ablations("table-3"), ablations("table-4")
+def test_claims_on_the_supplement_are_the_measured_ones(reports: Path) -> None:
+    residual, arrangement = ablations(reports, "table-3"), ablations(reports, "table-4")
     ours = residual["residual", 64]
     assert f"({ours} with, {residual['not residual', 64]} without)" in TEXT
-    averaged = [ablations("table-5")[decay, 64].mean for decay in ("0", "0.99", "0.995")]
+    averaged = [ablations(reports, "table-5")[decay, 64].mean for decay in ("0", "0.99", "0.995")]
     assert max(averaged) - min(averaged) < 0.2
     cost = ours.mean - arrangement["single", 64].mean
     assert f"one MLP for all tensors costs {cost:.1f} points" in TEXT
-    size = {row: point.mean for (row, width), point in ablations("table-2").items() if width == 64}
+    size = {
+        row: point.mean
+        for (row, width), point in ablations(reports, "table-2").items()
+        if width == 64
+    }
     assert size["5 / 256 / 7"] > size["8 / 192 / 7"] and size["5 / 192 / 7"] > size["5 / 96 / 7"]
-    for (row, _), point in ablations("loss-weights").items():
+    for (row, _), point in ablations(reports, "loss-weights").items():
         if row in ("1 and 1e-4", "0 and 1e-4", "1 and 0"):
             assert round(point.mean) == 76
 
 
-def test_paths_that_the_readme_names_exist() -> None:
+def test_paths_that_the_readme_names_exist(reports: Path) -> None:
     for path in ("reports/digits-lenet/accuracy_vs_width.svg", "requirements.lock", ".ci/run"):
         assert path in README
-        assert (ROOT / path).is_file()
+        assert (reports.parent if path.startswith("reports/") else ROOT).joinpath(path).is_file()
     for line in README.splitlines():
         if line.startswith("| `"):
             assert (ROOT / line.split("`")[1]).is_file(), line
 
 
-STUDY = ROOT / "reports/permutation-study"
+STUDY = "permutation-study"
 ORDERS = {
     "original": "original",
     "random": "random",
@@ -176,9 +190,9 @@ ORDERS = {
 }
 
 
-def test_the_table_of_orders_is_the_measured_one() -> None:
-    variation = pd.read_csv(STUDY / "variation.csv")
-    accuracy = pd.read_csv(STUDY / "accuracy.csv")
+def test_the_table_of_orders_is_the_measured_one(reports: Path) -> None:
+    variation = pd.read_csv(reports / STUDY / "variation.csv")
+    accuracy = pd.read_csv(reports / STUDY / "accuracy.csv")
     main = variation[variation.network == "cifar10-resnet20"].set_index("strategy")["variation"]
     before = main["original"].mean()
     for strategy, label in ORDERS.items():
@@ -192,24 +206,26 @@ def test_the_table_of_orders_is_the_measured_one() -> None:
         assert line in README, line
 
 
-def test_claims_on_the_study_are_the_measured_ones() -> None:
-    variation = pd.read_csv(STUDY / "variation.csv")
+def test_claims_on_the_study_are_the_measured_ones(reports: Path) -> None:
+    variation = pd.read_csv(reports / STUDY / "variation.csv")
     means = variation.groupby(["network", "strategy"])["variation"].mean().unstack()
     assert len(means) == 8 and (means.idxmin(axis=1) == "ours").all()
     change = 100 * (means["ours"] / means["original"] - 1)
     least, most = (f"{abs(value):.1f}" for value in (change.max(), change.min()))
     assert f"by {least} to {most} % against the original" in TEXT
-    groups = pd.read_csv(STUDY / "groups.csv")
+    groups = pd.read_csv(reports / STUDY / "groups.csv")
     ours = groups[groups.strategy == "ours"]
     worst = math.ceil(1e4 * ours.gap_of_worst_run.max()) / 100
     assert f"within {worst:.2f} % of the shortest path in every one of {len(ours)} groups" in TEXT
-    main = json.loads((STUDY / "metrics.json").read_text())["networks"]["cifar10-resnet20"]
+    main = json.loads((reports / STUDY / "metrics.json").read_text())["networks"][
+        "cifar10-resnet20"
+    ]
     assert f"it is −{abs(100 * main['change']):.1f} %" in TEXT
     assert main["gap"] < 0.001  # no order can take another 0.1 % off its paths
 
 
-def test_claims_on_the_inrs_of_the_study_are_the_measured_ones() -> None:
-    accuracy = pd.read_csv(STUDY / "accuracy.csv")
+def test_claims_on_the_inrs_of_the_study_are_the_measured_ones(reports: Path) -> None:
+    accuracy = pd.read_csv(reports / STUDY / "accuracy.csv")
     table = 100 * accuracy.pivot(index=["seed"], columns=["strategy", "width"], values="accuracy")
 
     def apart(one: str, other: str, width: int) -> tuple[float, bool]:

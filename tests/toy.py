@@ -1,6 +1,7 @@
 """Toy data and parameters: the whole pipeline in seconds."""
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,15 @@ def coarse_train(**changes: Any) -> dict[str, Any]:
     coordinates = {"jitter": "channel", "origin": "centre", "size": "none"}
     encoding = train["encoding"] | {"blur": 1.0}
     return train | {"coordinates": coordinates, "encoding": encoding, "coarse": COARSE} | changes
+
+
+def shipped_params() -> str:
+    """The text of params.yaml with the list of runs that the project comes with.
+
+    `neumeta use` may have set another one in the file.
+    """
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    return re.sub(r"^run:.*$", "run: [digits-lenet]", text, count=1, flags=re.MULTILINE)
 
 
 def write_toy_params(folder: Path, params: dict[str, Any] | None = None) -> Path:

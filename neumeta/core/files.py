@@ -67,16 +67,28 @@ def atomic_write_text(path: str | Path, text: str) -> None:
     atomic_write_bytes(path, text.encode())
 
 
+def json_text(value: Any, sort_keys: bool = True) -> str:
+    """Write a value as indented JSON, so that equal values give equal text.
+
+    Args:
+        value: Anything `json` can write; NaN is refused.
+        sort_keys: Whether the order of keys means nothing.
+
+    Returns:
+        The text, which ends with a line break.
+    """
+    return json.dumps(value, indent=2, sort_keys=sort_keys, allow_nan=False) + "\n"
+
+
 def write_json(path: str | Path, value: Any, sort_keys: bool = True) -> None:
-    """Write indented JSON atomically, so that equal values give equal bytes.
+    """Write JSON atomically; see `json_text`.
 
     Args:
         path: Target file.
         value: Anything `json` can write; NaN is refused.
         sort_keys: Whether the order of keys means nothing.
     """
-    text = json.dumps(value, indent=2, sort_keys=sort_keys, allow_nan=False)
-    atomic_write_text(path, text + "\n")
+    atomic_write_text(path, json_text(value, sort_keys))
 
 
 def sha256_of(path: str | Path) -> str:

@@ -23,11 +23,17 @@ class StageRun(Frozen):
     stage: str
     seconds: float  # wall time
     params: dict[str, Any]  # what it was asked for, by section of params.yaml
-    threads: int | None = None  # of the CPU
+    threads: int | None = None  # that computed
+    cores: int | None = None  # of the machine
     device: str = ""
     python: str = ""
     torch: str = ""
-    revision: str | None = None  # of the code, by git
+    revision: str | None = None  # of the code, by git; null where there was no repository
+
+    @property
+    def named(self) -> bool:
+        """Whether the record tells of a revision at all; those of early runs do not."""
+        return "revision" in self.model_fields_set
 
 
 def read_json(path: str | Path, model: type[M]) -> M:

@@ -32,6 +32,19 @@ class Spread(NamedTuple):
         return abs(self.mean) > limit * self.std / math.sqrt(self.n)
 
 
+def above_bound(length: float, bound: float) -> float | None:
+    """Tell how far a length is above a proven lower bound.
+
+    Args:
+        length: Not below the bound, but for rounding.
+        bound: The bound.
+
+    Returns:
+        A share of the bound, 0 or more; None where a bound of 0 says nothing.
+    """
+    return max(length / bound - 1, 0.0) if bound > 0 else None
+
+
 def standard_error(accuracy: float, size: int) -> float:
     """Compute the binomial standard error of a measured accuracy.
 

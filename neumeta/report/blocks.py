@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Union
 
 from markupsafe import Markup, escape
 from ruamel.yaml import YAML
+from ruamel.yaml.nodes import SequenceNode
+from ruamel.yaml.representer import SafeRepresenter
 
 from neumeta.report.wording import DASH, hundredths
 
@@ -55,6 +57,7 @@ class Table(NamedTuple):
     foot: Sequence[Row] = ()  # sums
     sortable: bool = False
     compact: bool = False  # set small, for little room or many columns
+    stacked: bool = False  # on a phone every cell has a line of its own, behind its head
 
 
 class Text(NamedTuple):
@@ -125,6 +128,17 @@ def small(text: str, *notes: str) -> str:
     return Markup(" ").join([escape(text), *told])
 
 
+def folded(params: Mapping[str, Any], name: str = "params") -> list["Section"]:
+    """Fold the sections of parameters, each as YAML under its name; the hint lists its keys."""
+    found = []
+    for key, value in params.items():
+        keys = list(value) if isinstance(value, Mapping) else [value]
+        hint = ", ".join(map(str, keys[:8])) + (", …" if len(keys) > 8 else "")
+        code = Text([yaml_text({key: value})], "code", f"Parameters: {key}")
+        found.append(Section(f"{name}-{key}", key, hint, [code]))
+    return found
+
+
 def plus_minus(value: float, std: float, digits: int, *notes: str) -> str:
     """Write a fraction in hundredths with its spread, if any, or a dash, and small notes."""
     spread = hundredths(std, digits)
@@ -138,14 +152,21 @@ def with_download(text: str, name: str, content: str, words: str) -> str:
     return Markup(link).format(text, name, data, words)
 
 
-def json_text(value: Any) -> str:
-    """Write indented JSON with sorted keys, so that equal values give equal bytes."""
-    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+class _Lines(SafeRepresenter):
+    """Writes lists of plain values on one line, whatever else in lines of its own."""
+
+    def of_list(self, values: list[Any]) -> SequenceNode:
+        plain = not any(isinstance(value, list | dict) for value in values)
+        return self.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=plain)
+
+
+_Lines.add_representer(list, _Lines.of_list)
 
 
 def yaml_text(value: Any) -> str:
-    """Write YAML as in params.yaml, the innermost lists and mappings on one line each."""
+    """Write YAML with a line for every key; lists of plain values stand on one."""
     yaml, stream = YAML(typ="safe", pure=True), StringIO()
-    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = None, False  # type: ignore[assignment]
+    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = False, False  # type: ignore[assignment]
+    yaml.Representer = _Lines
     yaml.dump(value, stream)
     return stream.getvalue().strip()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import matplotlib.style
@@ -19,8 +19,9 @@ from neumeta.report import blocks
 from neumeta.report.palette import PALETTE, light
 
 _POINTS = 72  # per inch: one figure unit is one SVG unit
-_FLOOR = 1e-5  # the smallest error rate the accuracy axis can show
-_TICKS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+_MANY = 10_000  # examples, where their number is not known
+_TICKS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 1.0)
+_STEPS = (1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50, 64, 100)  # between the marks of widths
 
 _RC: dict[str, Any] = {
     **{"svg.hashsalt": "neumeta", "svg.fonttype": "none", "text.parse_math": False},
@@ -65,11 +66,27 @@ def band(axes: Axes, x: Any, low: Any, high: Any, colour: str, **style: Any) -> 
 
 
 def width_axis(axes: Axes, widths: Iterable[int], marks: int = 14, pad: float = 0.7) -> None:
-    """Let the horizontal axis be that of base widths."""
-    widths = list(widths)
+    """Let the horizontal axis be that of base widths, marked where something was measured."""
+    widths = sorted(widths)
     axes.set_xlim(min(widths, default=0) - pad, max(widths, default=1) + pad)
     axes.set_xlabel("base width h (channels)")
-    axes.xaxis.set_major_locator(MaxNLocator(marks, steps=[1, 2, 4, 5, 10], integer=True))
+    axes.set_xticks(width_marks(widths, marks))
+
+
+def width_marks(widths: Sequence[int], marks: int) -> list[int]:
+    """Choose both ends of ascending widths, and about `marks` of them in all, evenly spaced."""
+    if not widths:
+        return []
+    least, span = widths[0], widths[-1] - widths[0]
+    step = next((step for step in _STEPS if step * marks >= span), -(-span // marks))
+    kept = [least]
+    for width in widths:
+        if width - kept[-1] >= step:
+            kept.append(width)
+    if kept[-1] != widths[-1]:  # the end, instead of what would be too close to it
+        kept = [*(width for width in kept if width == least or widths[-1] - width >= step)]
+        kept.append(widths[-1])
+    return kept
 
 
 def named_rows(axes: Axes, names: Sequence[str]) -> None:
@@ -78,7 +95,7 @@ def named_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0, colors=light("ink"))
     axes.spines["left"].set_visible(False)
-    axes.grid(axis="x")
+    axes.grid(True, axis="x")
 
 
 def legend(figure: Figure, handles: Sequence[Any], columns: int = 4) -> None:
@@ -121,35 +138,54 @@ def inline(svg: str, prefix: str) -> str:
     return svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1).strip()
 
 
-def accuracy_height(accuracy: Any) -> Any:
-    """Place accuracies (fractions, any shape) on an axis that spreads small errors.
+class Accuracies(NamedTuple):
+    """An axis of accuracies that spreads small errors.
 
     Heights are minus the log of the error rate: from 90 to 99 % is as far as from 0 to 90 %, so a
-    floor near chance and differences of a point near the top are readable in one picture.
+    floor near chance and differences of a point near the top are readable in one picture. No error
+    at all, which has no height, is drawn as half an example.
     """
-    return -np.log10(np.maximum(1.0 - np.asarray(accuracy, dtype=float), _FLOOR))
 
+    examples: int | None = None  # that accuracies were measured on; None where not known
 
-def accuracy_axis(axes: Axes, values: Any, apart: float = 0.055) -> None:
-    """Give a y axis drawn with `accuracy_height` its labels, and limits around the accuracies."""
-    finite = np.asarray(values, dtype=float)
-    finite = finite[np.isfinite(finite)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.99)
-    bottom, top = accuracy_height(low), accuracy_height(min(high, 1 - 5e-4))
-    span = max(top - bottom, 0.15)
-    bottom, top = max(bottom - 0.06 * span, -0.02), top + 0.08 * span
-    ticks: list[float] = []
-    for tick in _TICKS:
-        away = accuracy_height(tick) - (accuracy_height(ticks[-1]) if ticks else -1)
-        if bottom <= accuracy_height(tick) <= top and away > apart * span:
-            ticks.append(tick)
-    if len(ticks) < 4:  # a narrow range: evenly spaced accuracies
-        even = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, min(high, 1 - 5e-4))
-        ticks = [tick for tick in even if bottom <= accuracy_height(tick) <= top]
-    axes.set_ylim(bottom, top)
-    axes.set_yticks(
-        [float(accuracy_height(tick)) for tick in ticks],
-        [f"{round(100 * tick, 3):g} %" for tick in ticks],
-    )
-    axes.grid(axis="y")
-    axes.tick_params(length=0, axis="y")
+    def height(self, accuracy: Any) -> Any:
+        """Place accuracies, fractions of any shape, on the axis."""
+        least = 0.5 / (self.examples or _MANY)
+        return -np.log10(np.maximum(1.0 - np.asarray(accuracy, dtype=float), least))
+
+    def limits(self, values: Any) -> tuple[float, float]:
+        """Lower and upper end, as heights, of an axis that shows some accuracies."""
+        finite = np.asarray(values, dtype=float)
+        finite = finite[np.isfinite(finite)]
+        low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.99)
+        bottom, top = float(self.height(low)), float(self.height(high))
+        span = max(top - bottom, 0.15)
+        return max(bottom - 0.06 * span, -0.02), top + 0.08 * span
+
+    def label(self, axes: Axes, values: Any, apart: float = 0.055) -> None:
+        """Give a y axis drawn with `height` limits around some accuracies, and its labels."""
+        bottom, top = self.limits(values)
+        low, high = (1 - 10.0**-end for end in (bottom, top))
+
+        def chosen(accuracies: Iterable[float]) -> list[float]:
+            """Those inside, from the top, that are not too close to one another."""
+            kept: list[float] = []
+            for value in sorted(accuracies, reverse=True):
+                height = self.height(value)
+                away = self.height(kept[-1]) - height if kept else top
+                if bottom <= height <= top and away > apart * (top - bottom):
+                    kept.append(value)
+            return kept
+
+        ticks = chosen(_TICKS)
+        for number in (5, 8, 12):  # a narrow range: evenly spaced accuracies
+            if len(ticks) < 4:
+                even = MaxNLocator(number, steps=[1, 2, 5, 10])
+                ticks = chosen(even.tick_values(max(low, 0.0), high))
+        axes.set_ylim(bottom, top)
+        axes.set_yticks(
+            [float(self.height(tick)) for tick in ticks],
+            [f"{round(100 * tick, 3):g} %" for tick in ticks],
+        )
+        axes.grid(True, axis="y")
+        axes.tick_params(length=0, axis="y")

@@ -9,16 +9,16 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from neumeta.core.errors import UserError
+from neumeta.core.files import json_text
 from neumeta.core.records import Frozen, read_json
 from neumeta.report import blocks, figures
 from neumeta.report.page import render_page, template
 from neumeta.report.palette import light
-from neumeta.report.texts import Look, Texts
-from neumeta.report.wording import DASH, digits_for, percent, points, whole
+from neumeta.report.texts import TEXTS, Look
+from neumeta.report.wording import DASH, beside, digits_for, percent, whole
 
 FORMAT: Literal[2] = 2
 DIGITS = 6  # of every float in a summary
-TEXTS = Texts("neumeta.report")
 
 
 class Spot(Frozen):
@@ -45,11 +45,13 @@ class Summary(Frozen):
     headline: str  # what came out of it
     dataset: str
     test_size: int | None  # number of test examples; None where others were used
+    split: str = "test"  # what the accuracies were measured on
+    examples: int | None = None  # how many, where they are not test examples
     seeds: int  # how many of ours
     base: Spot | None  # the network it starts from
     ours: tuple[Point | None, Point | None, Point | None]  # see `_three_spots`
     control: Spot | None  # the best of the others, at their smallest trained width
-    worst_gap: Spot | None  # how far ours lies below networks trained for one width each
+    worst_gap: Spot | None  # how far ours lies below the best of the others, at worst
     curves: dict[str, tuple[Point, ...]]
     looks: tuple[Look, ...]  # of these, the first one on top
 
@@ -84,7 +86,7 @@ def finished(page: blocks.Page, files: Mapping[str, str], **facts: Any) -> block
         ours=_three_spots(facts["curves"][facts["looks"][0].name]),
         **facts,
     )
-    text = blocks.json_text(summary.model_dump(mode="json", exclude_defaults=True))
+    text = json_text(summary.model_dump(mode="json", exclude_defaults=True))
     return blocks.Report({**files, "index.html": render_page(page)}, text)
 
 
@@ -109,9 +111,14 @@ def render_overview(summaries: Iterable[Summary]) -> str:
         cards.append((summary, _link(summary), figure, legend))
     columns = [blocks.small(head, text) for head, text in TEXTS.words["columns"].items()]
     table = blocks.Table(
-        "All experiments", columns, [_row(s) for s in ordered], TEXTS("note"), compact=True
+        "All experiments",
+        columns,
+        [_row(s) for s in ordered],
+        TEXTS("note"),
+        compact=True,
+        stacked=True,
     )
-    return template("overview.html.j2").render(cards=cards, table=table)
+    return template("overview.html.j2").render(cards=cards, table=table, terms=TEXTS.terms())
 
 
 def _link(summary: Summary) -> str:
@@ -119,7 +126,8 @@ def _link(summary: Summary) -> str:
 
 
 def _row(summary: Summary) -> blocks.Row:
-    digits, gap = digits_for(summary.test_size), summary.worst_gap
+    size = summary.examples or summary.test_size
+    digits, gap = digits_for(size), summary.worst_gap
 
     def cell(spot: Spot | None, text: str = "") -> str:
         if spot is None:
@@ -128,33 +136,53 @@ def _row(summary: Summary) -> blocks.Row:
         return blocks.small(text, f"h = {spot.width}", spot.label)
 
     link = Markup('<a href="{}">{}</a>').format(_link(summary), summary.experiment)
-    size = f", {whole(summary.test_size)}" if summary.test_size else ""
-    side = "below" if gap and gap.accuracy > 0 else "above"
-    text = f"{points(gap.accuracy, digits)} {side}" if gap else ""
+    counted = f"{whole(size) if size else ''} {'' if summary.split == 'test' else summary.split}"
+    data = ", ".join(filter(None, (summary.dataset, counted.strip())))
+    text = beside(gap.accuracy, digits) if gap else ""
     spots = (summary.base, *summary.ours, summary.control)
-    first = blocks.small(link, f"{summary.dataset}{size}")
+    first = blocks.small(link, data)
     return blocks.Row([first, *map(cell, spots), cell(gap, text), str(summary.seeds)])
 
 
 def _drawn(summary: Summary) -> list[Look]:
-    return [look for look in summary.looks if summary.curves.get(look.name)]
+    """The curves that are not below the picture altogether."""
+    bottom, _ = _scale(summary).limits(_competing(summary))
+    return [
+        look
+        for look in summary.looks
+        if any(
+            _scale(summary).height(p.accuracy) > bottom for p in summary.curves.get(look.name, ())
+        )
+    ]
+
+
+def _scale(summary: Summary) -> figures.Accuracies:
+    return figures.Accuracies(summary.examples or summary.test_size)
+
+
+def _competing(summary: Summary) -> list[float]:
+    """Accuracies of the main curves, around which the picture is drawn."""
+    main = [look.name for look in summary.looks if look.strong and summary.curves.get(look.name)]
+    shown = main or list(summary.curves)
+    return [point.accuracy for name in shown for point in summary.curves[name]]
 
 
 def _small_figure(summary: Summary) -> blocks.Drawing:
-    every = [point for look in _drawn(summary) for point in summary.curves[look.name]]
+    drawn, scale = _drawn(summary), _scale(summary)
+    every = [point for look in drawn for point in summary.curves[look.name]]
     trained = {point.width for point in every if point.seen}
     with figures.look():
         figure = figures.new_figure(190, width=400)
         axes = figure.add_subplot()
         figures.shade_trained(axes, {point.width: point.width in trained for point in every})
-        for place, look in enumerate(_drawn(summary)):
+        for place, look in enumerate(drawn):
             spots = sorted(summary.curves[look.name], key=attrgetter("width"))
             style: dict[str, Any] = {"color": light(look.colour), "zorder": 9 - place}
             style |= {"linewidth": 1.5 if place else 2.5, "marker": "" if spots[1:] else "o"}
             style |= {"dashes": look.dash} if look.dash else {}
-            heights = figures.accuracy_height([point.accuracy for point in spots])
+            heights = scale.height([point.accuracy for point in spots])
             axes.plot([point.width for point in spots], heights, **style)
-        figures.accuracy_axis(axes, [point.accuracy for point in every], apart=0.1)
-        axes.set_ylabel("test accuracy")
+        scale.label(axes, _competing(summary), apart=0.1)
+        axes.set_ylabel(f"{summary.split} accuracy")
         figures.width_axis(axes, {point.width for point in every}, marks=8)
         return figures.saved(figure)

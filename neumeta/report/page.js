@@ -64,6 +64,39 @@
       });
       moveCursor(choice.at);
     }
+    // What was measured at a place stands beside it, the best first.
+    const place = figure.querySelector(".scroll");
+    const readout = place.appendChild(Object.assign(document.createElement("div"), { className: "readout", hidden: true }));
+    readout.setAttribute("role", "status");
+    function read(index) {
+      const { at, badge, rows: texts } = choices[index];
+      const line = (...parts) => {
+        const made = document.createElement("div");
+        made.append(...parts);
+        return made;
+      };
+      const strong = (text) => Object.assign(document.createElement("strong"), { textContent: text });
+      const found = texts.map((cells, row) => ({ row, cells, value: parseFloat(cells[0]) }));
+      const best = found.filter(({ value }) => !isNaN(value)).sort((a, b) => b.value - a.value);
+      const shown = best.filter(({ row }, rank) => rank < 8 || row === 0);
+      const lines = shown.map(({ row, cells }) => {
+        const head = document.createElement("span");
+        head.append(...Array.from(rows[row].cells[0].childNodes, (node) => node.cloneNode(true)));
+        return line(head, strong([cells[0], cells[1]].join(" ").trim()));
+      });
+      const more = Object.assign(document.createElement("a"), { href: "#" + picker.closest("details").id });
+      more.textContent = `All ${texts.length} at this ${label}`;
+      readout.replaceChildren(line(strong(`h = ${at}`), badge), ...lines, more);
+      readout.hidden = false;
+      const [inner, outer] = [svg.getBoundingClientRect(), place.getBoundingClientRect()];
+      const x = inner.left - outer.left + place.scrollLeft + (places[at] * inner.width) / svg.viewBox.baseVal.width;
+      const room = readout.offsetWidth + 8;
+      readout.style.left = `${Math.max(x + room < place.scrollLeft + outer.width ? x + 8 : x - room, 0)}px`;
+      readout.style.top = `${inner.top - outer.top + 22}px`;
+    }
+    let wide = innerWidth;  // a phone also changes the height of its window, when it scrolls
+    window.addEventListener("resize", () => { if (innerWidth !== wide) readout.hidden = true; wide = innerWidth; });
+    window.addEventListener("keydown", (event) => { if (event.key === "Escape") readout.hidden = true; });
     range.addEventListener("input", () => show(Number(range.value), range));
     number.addEventListener("input", () => number.value !== "" && show(nearest(Number(number.value)), number));
     number.addEventListener("change", () => show(nearest(Number(number.value || 0))));
@@ -71,9 +104,9 @@
     svg.addEventListener("click", (event) => {
       const box = svg.getBoundingClientRect();
       const x = ((event.clientX - box.left) * svg.viewBox.baseVal.width) / box.width;
-      show(closest(choices.map((choice) => Math.abs((places[choice.at] ?? Infinity) - x))));
-      picker.closest("details").open = true;
-      picker.scrollIntoView({ block: "nearest" });
+      const index = closest(choices.map((choice) => Math.abs((places[choice.at] ?? Infinity) - x)));
+      show(index);
+      read(index);
     });
     figure.classList.add("pickable");
     show(Number(range.value));

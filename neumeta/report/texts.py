@@ -50,6 +50,10 @@ class Texts:
         """Read the looks of a table by name, in order."""
         return {name: Look(name=name, **look) for name, look in self.words[table].items()}
 
+    def terms(self) -> Record:
+        """Explain the words of table `terms`."""
+        return Record(list(self.words["terms"].items()), "glossary")
+
     def figure(self, name: str, drawing: Drawing, **values: object) -> Figure:
         """Show a drawing with `alt` and `caption` of table `figure.NAME`; values fill these."""
         words = self.words["figure"][name]
@@ -59,6 +63,9 @@ class Texts:
         """Fold blocks under `title` and `hint` of table `section.NAME`; values fill the hint."""
         words = self.words["section"][name]
         return Section(name, words["title"], words["hint"].format(**values), blocks)
+
+
+TEXTS = Texts("neumeta.report")
 
 
 def glossary(looks: Iterable[Look], more: Callable[[str], str] = lambda name: "") -> Record:

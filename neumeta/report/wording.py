@@ -7,6 +7,7 @@ from typing import SupportsFloat
 SPACE = "\u202f"  # narrow, no break
 DASH = "–"
 MINUS = "−"
+SPLITS = {"val": "validation", "test": "test"}  # words by name of a split
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -20,6 +21,13 @@ def points(difference: float, digits: int = 1) -> str:
     """Write a difference of two fractions without its sign, such as `1.2 points`."""
     text = f"{100 * abs(difference):.{digits}f}"
     return f"{text}{SPACE}{'point' if float(text) == 1 else 'points'}"
+
+
+def beside(lag: float, digits: int = 1) -> str:
+    """Say how far something lies below another, such as `1.2 points below`, or `equal`."""
+    if round(100 * abs(lag), digits) == 0:
+        return "equal"
+    return f"{points(lag, digits)} {'below' if lag > 0 else 'above'}"
 
 
 def hundredths(value: float, digits: int, plus: bool = False) -> str:

@@ -5,14 +5,13 @@ what follows from `run` (which datasets, which networks) lies written out in a f
 loops over. `neumeta use` writes both.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from neumeta.core.errors import UserError
-from neumeta.core.files import atomic_write_text
+from neumeta.core.files import write_json
 from neumeta.core.reading import read_yaml
 
 SELECTED = "data/selected.json"  # beside the parameter file
@@ -49,8 +48,7 @@ def write_selection(params_file: str | Path, chosen: Selection) -> None:
         params_file: The parameter file.
         chosen: What to write.
     """
-    text = json.dumps(chosen.content(), indent=2)
-    atomic_write_text(Path(params_file).parent / SELECTED, text + "\n")
+    write_json(Path(params_file).parent / SELECTED, chosen.content(), sort_keys=False)
 
 
 def check_selection(params_file: str | Path, expected: Selection) -> None:

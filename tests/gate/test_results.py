@@ -7,8 +7,7 @@ import pytest
 from neumeta.core.errors import UserError
 from neumeta.gate.results import Result, in_order, read_results, reads
 from neumeta.gate.side import module_of
-
-ROOT = Path(__file__).parents[2]
+from tests.committed import committed
 
 
 def result(name: str, deps: tuple[str, ...] = (), outs: tuple[str, ...] = ()) -> Result:
@@ -49,8 +48,8 @@ def test_a_circle_is_one_line() -> None:
         in_order(both)
 
 
-def test_committed_results_of_the_project_are_read_in_order() -> None:
-    results = read_results(ROOT)
+def test_committed_results_of_the_project_are_read_in_order(tmp_path: Path) -> None:
+    results = read_results(committed(tmp_path, "dvc.lock"))
     place = {r.name: number for number, r in enumerate(results)}
     assert "code" not in place and len(results) == len(place)
     assert place["data@digits"] < place["fetch@digits-lenet"] < place["train@digits-lenet"]

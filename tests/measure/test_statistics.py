@@ -8,6 +8,7 @@ import pytest
 from neumeta.measure.results import read_results, results_csv
 from neumeta.measure.statistics import (
     Spread,
+    above_bound,
     measured,
     over_seeds,
     seen_by_width,
@@ -69,3 +70,9 @@ def test_seeds_tell_apart_what_lies_outside_the_interval_of_student() -> None:
     # Student's t for two degrees of freedom is 4.303; times 0.002 / sqrt(3) it is 0.004968.
     assert not Spread(0.0049, 0.002, 3).told_apart and Spread(0.0051, 0.002, 3).told_apart
     assert not Spread(0.1, math.nan, 1).told_apart
+
+
+def test_a_length_is_compared_with_its_bound() -> None:
+    assert above_bound(11.0, 10.0) == pytest.approx(0.1)
+    assert above_bound(10.0 - 1e-12, 10.0) == 0  # rounding alone
+    assert above_bound(1.0, 0.0) is None

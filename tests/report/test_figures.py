@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 from neumeta.report import figures
 from neumeta.report.palette import PALETTE, light
@@ -15,8 +16,8 @@ def drawn() -> str:
         figure = figures.new_figure(200)
         axes = figure.add_subplot()
         figures.shade_trained(axes, {4: False, 8: True, 12: True, 16: False, 20: True}, "trained")
-        (line,) = axes.plot([4, 20], figures.accuracy_height([0.2, 0.99]), color=light("blue"))
-        figures.accuracy_axis(axes, [0.2, 0.99])
+        (line,) = axes.plot([4, 20], figures.Accuracies().height([0.2, 0.99]), color=light("blue"))
+        figures.Accuracies().label(axes, [0.2, 0.99])
         figures.legend(figure, [line])
         return figures.saved(figure).svg
 
@@ -49,10 +50,54 @@ def test_places_are_those_of_the_values() -> None:
 
 
 def test_accuracy_axis_spreads_small_errors() -> None:
-    zero, nine, ninetynine = figures.accuracy_height([0.0, 0.9, 0.99])
+    zero, nine, ninetynine = figures.Accuracies().height([0.0, 0.9, 0.99])
     assert zero == 0
     assert nine == pytest.approx(1) and ninetynine == pytest.approx(2)
-    assert np.isfinite(figures.accuracy_height(1.0))
+
+
+def labels(axes: Axes) -> list[str]:
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def test_no_error_is_half_an_example_and_inside_the_axis() -> None:
+    scale = figures.Accuracies(540)
+    assert scale.height(1.0) == pytest.approx(-np.log10(0.5 / 540))
+    assert scale.height(539 / 540) < scale.height(1.0)  # one error is still another place
+    axes = figures.new_figure(300).add_subplot()
+    scale.label(axes, [0.9, 1.0])
+    bottom, top = axes.get_ylim()
+    assert bottom < scale.height(0.9) < scale.height(1.0) < top
+    assert labels(axes)[0] == "100 %" and "99 %" in labels(axes)
+
+
+@pytest.mark.parametrize("values", [(0.0, 1.0), (0.897, 0.917), (0.99, 0.992), (0.5, 0.5)])
+def test_an_axis_has_labels_and_a_grid_on_any_range(values: tuple[float, float]) -> None:
+    axes = figures.new_figure(300).add_subplot()
+    for _ in range(2):  # drawn twice it has them still
+        figures.Accuracies(10_000).label(axes, values)
+    assert len(labels(axes)) >= 4 and all(0 <= float(text[:-2]) <= 100 for text in labels(axes))
+    assert all(line.get_visible() for line in axes.get_ygridlines())
+
+
+@pytest.mark.parametrize(
+    ("widths", "marks", "wanted"),
+    [
+        ([16, 24, 32, 48, 64], 14, [16, 24, 32, 48, 64]),
+        (range(16, 65), 14, range(16, 65, 4)),
+        (range(4, 25), 14, range(4, 25, 2)),
+        (range(4, 33), 8, range(4, 33, 4)),
+        (range(16, 66), 14, [*range(16, 61, 4), 65]),
+        ([7], 14, [7]),
+        ([], 14, []),
+        ([3, 300, 301, 1000], 4, [3, 300, 1000]),
+    ],
+)
+def test_marks_stand_at_widths_that_were_measured(
+    widths: list[int], marks: int, wanted: list[int]
+) -> None:
+    axes = figures.new_figure(300).add_subplot()
+    figures.width_axis(axes, widths, marks)
+    assert list(axes.get_xticks()) == list(wanted)
 
 
 def luminance(colour: str) -> float:

@@ -1,6 +1,7 @@
 """The list of all experiments."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,8 @@ def test_one_table_holds_the_numbers_of_all_experiments(entry: dict[str, Any]) -
         "94.5 % h = 8",
         "91.2 % h = 4",
         "94.3 % h = 8 Individual",
-        "1.1 points below h = 18 individual networks",
-        "3 Test accuracy",
+        "1.1 points below h = 18 Individual",
+        "3 Accuracy on the test split",
     ):
         assert text in row, text
         row = row[row.index(text) :]
@@ -110,10 +111,56 @@ def test_small_figures_have_axes_with_numbers(entry: dict[str, Any]) -> None:
     reader = Reader(page(entry))
     assert reader.tags.count("polyline") == 0
     card = reader.text[reader.text.index("widths 4 to 7 are never trained") :]
-    for text in ("8", "24", "base width h (channels)", "90 %", "test accuracy"):
+    for text in ("8", "24", "base width h (channels)", "95 %", "test accuracy"):
         assert f" {text} " in card, text
-    for label in ("NeuMeta", "Individual", "Bypass floor"):
+    for label in ("NeuMeta", "Individual"):
         assert label in card
+    assert "Bypass floor" not in card  # far below all of these
+
+
+def test_what_lies_within_the_picture_of_a_card_is_drawn(entry: dict[str, Any]) -> None:
+    near = [spot | {"accuracy": 0.93} for spot in entry["curves"]["bypass"]]
+    assert (
+        "Bypass floor" in Reader(page(entry | {"curves": entry["curves"] | {"bypass": near}})).text
+    )
+
+
+@pytest.mark.parametrize(
+    ("gap", "words"),
+    [
+        (0.0, "equal h = 8"),
+        (0.0004, "equal h = 8"),
+        (-0.0004, "equal h = 8"),
+        (-0.012, "1.2 points above h = 8"),
+        (0.012, "1.2 points below h = 8"),
+    ],
+)
+def test_a_gap_is_told_with_its_side_and_equal_as_equal(
+    entry: dict[str, Any], gap: float, words: str
+) -> None:
+    spot = {"width": 8, "accuracy": gap, "label": "Pruned"}
+    assert f"{words} Pruned" in Reader(page(entry | {"worst_gap": spot})).text
+
+
+def test_what_was_judged_on_validation_says_so(entry: dict[str, Any]) -> None:
+    """A summary without the split is of the test split, as all were."""
+    assert "split" not in entry and "validation" not in page(entry)
+    judged = entry | {"test_size": None, "split": "validation", "examples": 5000}
+    text = Reader(page(judged)).text
+    assert "digits, 5 000 validation" in text and "98.22 %" in text
+    assert " validation accuracy " in text and " test accuracy " not in text
+
+
+def test_terms_are_explained_below_the_table(entry: dict[str, Any]) -> None:
+    reader = Reader(page(entry))
+    for term in ("Base width h", "Trained width", "Control", "Best control", "Log error scale"):
+        assert f" {term} " in reader.text, term
+    assert reader.ids.count("terms") == 1
+
+
+def test_cells_carry_their_heads_for_narrow_screens(entry: dict[str, Any]) -> None:
+    labels = re.findall(r'<td data-label="(.*?)">', page(entry))
+    assert labels[:2] == ["Base network", "Ours, largest trained width"] and len(labels) == 7
 
 
 def test_two_cards_share_no_id(entry: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from markupsafe import Markup
 
+from neumeta.core.records import StageRun
 from neumeta.report.blocks import (
     Block,
     Drawing,
@@ -19,12 +20,13 @@ from neumeta.report.blocks import (
     Section,
     Table,
     Text,
+    folded,
     plus_minus,
     small,
     with_download,
     yaml_text,
 )
-from neumeta.report.page import render_page
+from neumeta.report.page import render_page, stage_times
 from neumeta.report.texts import Look, Texts, glossary
 from tests.report.reader import Reader
 
@@ -99,6 +101,38 @@ def test_a_download_is_part_of_the_page() -> None:
 def test_parameters_are_written_as_in_their_file() -> None:
     value = {"b": {"widths": [1, 2], "none": None}, "a": True}
     assert yaml_text(value) == "b:\n  widths: [1, 2]\n  none: null\na: true"
+
+
+def test_no_mapping_of_parameters_is_pressed_into_a_line() -> None:
+    value = {"rows": [{"name": "x", "change": {"ema": 0.9}}], "seeds": [], "loss": {"task": 1.0}}
+    text = "rows:\n- name: x\n  change:\n    ema: 0.9\nseeds: []\nloss:\n  task: 1.0"
+    assert yaml_text(value) == text
+
+
+def test_parameters_are_folded_one_section_each_with_its_keys_as_hint() -> None:
+    many = {f"k{number}": number for number in range(9)}
+    first, second = folded({"dataset": "digits", "train": many})
+    assert (first.name, first.title, first.hint) == ("params-dataset", "dataset", "digits")
+    assert second.hint == "k0, k1, k2, k3, k4, k5, k6, k7, …"
+    assert second.blocks == [Text([yaml_text({"train": many})], "code", "Parameters: train")]
+
+
+def run(**facts: Any) -> StageRun:
+    found = {"stage": "train", "seconds": 61.0, "params": {}, "threads": 2, "cores": 4}
+    return StageRun.model_validate(found | facts)
+
+
+def test_every_stage_tells_its_code_or_why_it_does_not() -> None:
+    table = stage_times([run(revision="1a2b3c4"), run(revision=None), run()])
+    assert [row.cells[-1] for row in table.rows] == [
+        "1a2b3c4",
+        "made outside of a git repository",
+        "made before revisions were recorded",
+    ]
+    assert [row.cells[2] for row in table.rows] == ["2 of 4"] * 3
+    assert "dirty" not in table.note and table.foot[0].cells[1].startswith("3")
+    changed = stage_times([run(revision="1a2b3c4-dirty", cores=None)])
+    assert "differed from that revision" in changed.note and changed.rows[0].cells[2] == "2"
 
 
 def test_looks_are_explained_behind_a_piece_of_their_curve() -> None:

@@ -1,7 +1,6 @@
 """The stage that writes the identity of every other stage's code."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from neumeta.core.identity import closure_of, read_tree
 from neumeta.core.ledger import LEDGER, Entry, write_ledger
 from neumeta.stages.code import main
 from tests.stages.commands import command_of
-from tests.toy import ROOT
+from tests.toy import write_toy_params
 
 
 @pytest.fixture
@@ -24,9 +23,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    (tmp_path / "data").mkdir()
-    for path in ("params.yaml", "data/selected.json"):
-        shutil.copy(ROOT / path, tmp_path / path)
+    write_toy_params(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -11,12 +11,28 @@ from neumeta.methods.metamorphosis.params.study import StudyParams
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.stages._params_file import load_params, select
 from neumeta.stages._selection import check_selection
-from tests.toy import COARSE, RECIPE, ROOT, coarse_train, toy_params, write_toy_params
+from tests.committed import committed
+from tests.toy import (
+    COARSE,
+    RECIPE,
+    ROOT,
+    coarse_train,
+    shipped_params,
+    toy_params,
+    write_toy_params,
+)
 
 
-def test_the_real_file_is_valid_and_its_default_is_digits_alone() -> None:
+def test_the_committed_file_runs_digits_alone(tmp_path: Path) -> None:
+    """And so does what the tests start from, whatever `neumeta use` has set since."""
+    path = committed(tmp_path, "params.yaml") / "params.yaml"
+    assert read_yaml(path)["run"] == ["digits-lenet"]
+    path.write_text(shipped_params(), encoding="utf-8")
+    assert load_params(path).run == ("digits-lenet",)
+
+
+def test_the_real_file_is_valid() -> None:
     params = load_params(ROOT / "params.yaml")
-    assert params.run == ("digits-lenet",)
     assert {"digits-lenet", "mnist-lenet"} <= set(params.of("experiment"))
     kinds = {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100"}
     assert kinds <= set(params.data)
@@ -181,7 +197,7 @@ def test_bad_files(tmp_path: Path) -> None:
 
 def test_what_follows_from_a_study(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    original = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    original = shipped_params()
     path.write_text(original, encoding="utf-8")
     select(["permutation-study"], path)
     params = load_params(path)
@@ -206,7 +222,7 @@ def test_what_follows_from_a_study(tmp_path: Path) -> None:
 
 def test_selecting_experiments_changes_one_list_and_no_comment(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    original = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    original = shipped_params()
     path.write_text(original, encoding="utf-8")
     select(["mnist-lenet", "digits-lenet"], path)
     changed = path.read_text(encoding="utf-8")
@@ -224,7 +240,7 @@ def test_selecting_experiments_changes_one_list_and_no_comment(tmp_path: Path) -
 
 def test_loops_of_another_list_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    path.write_text(shipped_params(), encoding="utf-8")
     params = load_params(path)
     with pytest.raises(UserError, match="is missing; run `neumeta use digits-lenet`"):
         check_selection(path, params.selected())

@@ -2,17 +2,16 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from neumeta.core.files import atomic_write_text
 from neumeta.core.reading import load_section
 from neumeta.core.records import StageRun, read_json
-from neumeta.core.stage import flags, git_revision, stage_parser, staged
+from neumeta.core.stage import flags, stage_parser, staged
 from neumeta.measure.frames import read_frame
 from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS, HISTORY_COLUMNS
 from neumeta.methods.metamorphosis.params.experiment import ReportParams
 from neumeta.methods.metamorphosis.report import inputs as reading
 from neumeta.methods.metamorphosis.report.page import build_report
+from neumeta.report.page import write_report
 from neumeta.training.curve import CURVE_COLUMNS
 
 
@@ -46,16 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             dataset=read_json(args.dataset, reading.Dataset),
             runs=runs,
             params=reading.section_of(runs, section.model_dump(mode="json")),
-            revision=git_revision(),
             inr=reading.read_inrs(args.inr) if args.inr else None,
             ablations=read_frame(args.ablate, ABLATION_COLUMNS),
         )
-        report = build_report(inputs)
-        for name, text in report.files.items():
-            atomic_write_text(Path(args.out) / name, text)
-        atomic_write_text(args.summary, report.summary)
+        write_report(build_report(inputs), args.out, args.summary)
 
-    return staged("report", body)
+    return staged("report", body, args.experiment)
 
 
 if __name__ == "__main__":

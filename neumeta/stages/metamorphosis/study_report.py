@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neumeta.core.errors import UserError
-from neumeta.core.files import atomic_write_text
 from neumeta.core.reading import load_section
 from neumeta.core.records import StageRun, read_json
-from neumeta.core.stage import flags, git_revision, stage_parser, staged
+from neumeta.core.stage import flags, stage_parser, staged
 from neumeta.methods.metamorphosis.orders_report.inputs import (
     NetworkOrders,
     StudyInputs,
@@ -16,6 +15,7 @@ from neumeta.methods.metamorphosis.orders_report.inputs import (
 )
 from neumeta.methods.metamorphosis.orders_report.page import build_orders_report
 from neumeta.methods.metamorphosis.params.study import StudyParams
+from neumeta.report.page import write_report
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,14 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             inrs=inrs,
             params=section.model_dump(mode="json"),
             runs=[*runs, read_json(args.record, StageRun)],
-            revision=git_revision(),
         )
-        report = build_orders_report(inputs)
-        for name, text in report.files.items():
-            atomic_write_text(Path(args.out) / name, text)
-        atomic_write_text(args.summary, report.summary)
+        write_report(build_orders_report(inputs), args.out, args.summary)
 
-    return staged("study_report", body)
+    return staged("study_report", body, args.study)
 
 
 if __name__ == "__main__":

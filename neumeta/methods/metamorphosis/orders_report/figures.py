@@ -52,7 +52,8 @@ def _rows(rows: Mapping[str, Mapping[str, Spread]], label: str, scale: str) -> D
 
 def accuracy_figure(inrs: StudyInrs) -> Drawing:
     """Draw the accuracy of the INRs from each order against the width."""
-    widths, base = list(inrs.seen), float(figures.accuracy_height(inrs.controls.base))
+    scale, widths = figures.Accuracies(inrs.examples), list(inrs.seen)
+    base = float(scale.height(inrs.controls.base))
     values = [inrs.controls.base]
     with figures.look():
         figure = figures.new_figure(400)
@@ -63,15 +64,15 @@ def accuracy_figure(inrs: StudyInrs) -> Drawing:
             low, high = ([s.mean + sign * _whisker(s) for s in spreads] for sign in (-1, 1))
             values += [*low, *high]
             x = [width + 0.35 * (place - 2) for width in widths]
-            heights = figures.accuracy_height([spread.mean for spread in spreads])
-            ends = figures.accuracy_height(low), figures.accuracy_height(high)
+            heights = scale.height([spread.mean for spread in spreads])
+            ends = scale.height(low), scale.height(high)
             axes.plot(x, heights, color=light(look.colour), linewidth=1.3, zorder=3)
             axes.vlines(x, *ends, color=light(look.colour))
             _mark(axes, strategy, x, heights, 0.0)
         axes.axhline(base, color=light("muted"), linestyle="--")
         style: dict[str, Any] = {"va": "bottom", "color": light("muted"), "fontsize": 10}
         axes.text(widths[0] - 1, base, "base network", **style)
-        figures.accuracy_axis(axes, values)
+        scale.label(axes, values)
         axes.set_ylabel("accuracy (log error scale)")
         figures.width_axis(axes, widths, pad=2.0)
         return _finished(figure)

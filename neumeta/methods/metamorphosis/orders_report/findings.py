@@ -5,8 +5,19 @@ from statistics import fmean
 
 from neumeta.methods.metamorphosis.orders_report.inputs import StudyInputs
 from neumeta.methods.metamorphosis.orders_report.looks import ORIGINAL, OURS, STRATEGIES, TEXTS
+from neumeta.report import overview
 from neumeta.report.blocks import KeyFigure
-from neumeta.report.wording import DASH, SPACE, digits_for, hundredths, percent, several, whole
+from neumeta.report.overview import rounded
+from neumeta.report.wording import (
+    DASH,
+    SPACE,
+    SPLITS,
+    digits_for,
+    hundredths,
+    percent,
+    several,
+    whole,
+)
 
 _LIKE_CHANCE = 0.02  # share of the total variation
 
@@ -20,8 +31,8 @@ def at_most(value: float | None) -> str:
 
 
 def headline(inputs: StudyInputs) -> str:
-    """Say the main results in three sentences."""
-    return " ".join([_smoothest(inputs), _proven(inputs), _inrs(inputs)])
+    """Say the main results in four sentences."""
+    return " ".join([_smoothest(inputs), _proven(inputs), _inrs(inputs), _leaders(inputs)])
 
 
 def findings(inputs: StudyInputs) -> list[str]:
@@ -36,7 +47,9 @@ def key_figures(inputs: StudyInputs) -> list[KeyFigure]:
     full, digits = max(inrs.seen), digits_for(inrs.examples)
     ours, original = (inrs.accuracy(name, full) for name in (OURS, ORIGINAL))
     order = f"of {main.network}, by our order of its {len(main.groups)} groups"
-    told = f"{percent(original.mean, digits)} from the original order, n = {ours.n}"
+    rival, best = best_other(inputs, full)
+    told = f"{percent(best, digits)} from {STRATEGIES[rival].label}, the best other order; "
+    told += f"{percent(original.mean, digits)} from the original one; n = {ours.n}"
     together = f"all paths of {main.network} together"
     return [
         KeyFigure(_change(main.relative(OURS).mean), "total variation", order),
@@ -63,7 +76,7 @@ def _difference(inputs: StudyInputs, other: str, width: int) -> str:
     value, digits = inputs.inrs.difference(OURS, other, width), digits_for(inputs.inrs.examples)
     text, spread = hundredths(abs(value.mean), digits), hundredths(value.std, digits)
     if float(text) == 0:
-        return "level"
+        return "equal"
     text += f" ± {spread}" if spread else ""
     apart = "" if value.told_apart else ", not told apart"
     return f"{text}{SPACE}points {'above' if value.mean > 0 else 'below'}{apart}"
@@ -106,7 +119,50 @@ def _inrs(inputs: StudyInputs) -> str:
     dead = f", {number} of these generators dead" if number else ""
     seeds = several(inrs.accuracy(OURS, full).n, "seed")
     widths = {"full": full, "small": small, "experiment": inrs.experiment}
-    return TEXTS("reach", **facts, **widths, seeds=seeds, dead=dead)
+    told = {"seeds": seeds, "dead": dead, "examples": judged(inputs)}
+    return TEXTS("reach", **facts, **widths, **told)
+
+
+def judged(inputs: StudyInputs) -> str:
+    """Say what the INRs were scored on, such as `10 000 test examples`."""
+    return f"{whole(inputs.inrs.examples)} {SPLITS[inputs.inrs.split]} examples"
+
+
+def _means(inputs: StudyInputs, width: int) -> dict[str, float]:
+    return {name: inputs.inrs.accuracy(name, width).mean for name in STRATEGIES}
+
+
+def best_other(inputs: StudyInputs, width: int) -> tuple[str, float]:
+    """The order beside ours whose INRs score highest at a width, and their mean accuracy."""
+    means = _means(inputs, width)
+    name = max((name for name in STRATEGIES if name != OURS), key=means.__getitem__)
+    return name, means[name]
+
+
+def worst_gap(inputs: StudyInputs) -> overview.Spot:
+    """Find the width, a trained one if any is, where ours lies furthest below the best other."""
+    widths = [width for width, seen in inputs.inrs.seen.items() if seen] or list(inputs.inrs.seen)
+    gaps = {width: best_other(inputs, width)[1] - _means(inputs, width)[OURS] for width in widths}
+    width = max(gaps, key=gaps.__getitem__)
+    label = STRATEGIES[best_other(inputs, width)[0]].label
+    return overview.Spot(width=width, accuracy=rounded(gaps[width]), label=f"order: {label}")
+
+
+def _leaders(inputs: StudyInputs) -> str:
+    """Say from which order the INRs score highest, and at how many widths."""
+    widths, digits = sorted(inputs.inrs.seen, reverse=True), digits_for(inputs.inrs.examples)
+    best, told = dict[tuple[str, ...], list[int]](), []
+    for width in widths:
+        means = {name: round(100 * mean, digits) for name, mean in _means(inputs, width).items()}
+        first = tuple(name for name, mean in means.items() if mean == max(means.values()))
+        best.setdefault(first, []).append(width)
+    for names, at in sorted(best.items(), key=lambda item: -len(item[1])):
+        sure = [str(w) for w in at if inputs.inrs.difference(OURS, names[0], w).told_apart]
+        apart = "" if OURS in names else TEXTS("apart", at=", ".join(sure) or "none")
+        order = " and ".join(STRATEGIES[name].label for name in names)
+        facts = {"order": order, "number": len(at), "widths": len(widths)}
+        told.append(TEXTS("leads", at=", ".join(map(str, at)), apart=apart, **facts))
+    return TEXTS("leaders", told=", ".join(told))
 
 
 def _published_variation(inputs: StudyInputs) -> str:
@@ -150,7 +206,7 @@ def _at_largest_width(inputs: StudyInputs) -> str:
 def _by_width(inputs: StudyInputs) -> str:
     parts = []
     for width in sorted(inputs.inrs.seen, reverse=True):
-        means = {name: inputs.inrs.accuracy(name, width).mean for name in STRATEGIES}
+        means = _means(inputs, width)
         best = max(means, key=means.__getitem__)
         text = f"h = {width}: {STRATEGIES[best].label}, {_accuracy(inputs, best, width)}"
         parts.append(

@@ -10,18 +10,13 @@ import pandas as pd
 from pydantic import model_validator
 
 from neumeta.core.records import Frozen, StageRun
-from neumeta.measure.statistics import Spread, seen_by_width
+from neumeta.measure.statistics import Spread, above_bound, seen_by_width
 from neumeta.methods.metamorphosis.orders_report.looks import ORIGINAL, STRATEGIES
 
 
 def _complete(strategies: Iterable[str]) -> None:
     if set(strategies) != set(STRATEGIES):
         raise ValueError(f"strategies are {sorted(set(strategies))}, not {sorted(STRATEGIES)}")
-
-
-def _above(length: float, bound: float) -> float | None:
-    """How far a length is above its proven bound, a share; None where the bound says nothing."""
-    return max(length / bound - 1, 0.0) if bound > 0 else None
 
 
 class GroupOrders(Frozen):
@@ -34,7 +29,7 @@ class GroupOrders(Frozen):
 
     def gap(self, strategy: str) -> float | None:
         """How far the longest path of any run is above the bound, a share of it, or None."""
-        return _above(max(self.lengths[strategy]), self.lower_bound)
+        return above_bound(max(self.lengths[strategy]), self.lower_bound)
 
 
 class _Run(Frozen):  # one run of one strategy on a network
@@ -84,7 +79,7 @@ class NetworkOrders(Frozen):
 
     def gap(self, strategy: str) -> float | None:
         """How far these paths are above their bounds together, a share, or None."""
-        return _above(*self.ends(strategy))
+        return above_bound(*self.ends(strategy))
 
 
 class _Score(Frozen):  # one network that an INR made
@@ -158,7 +153,6 @@ class StudyInputs:
     inrs: StudyInrs
     params: Mapping[str, Any] = field(default_factory=dict)  # its whole section of params.yaml
     runs: Sequence[StageRun] = ()
-    revision: str | None = None  # of git; None where there is no repository
 
     @cached_property
     def main(self) -> NetworkOrders:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from neumeta.core.files import json_text
 from neumeta.measure.statistics import Spread
 from neumeta.methods.metamorphosis.orders_report import figures, findings
 from neumeta.methods.metamorphosis.orders_report.findings import at_most
@@ -17,7 +18,7 @@ from neumeta.report.blocks import Figure, Record, Row, Section, Table, Text, plu
 from neumeta.report.overview import rounded
 from neumeta.report.page import stage_times
 from neumeta.report.texts import glossary
-from neumeta.report.wording import DASH, digits_for, hundredths, percent, several, whole
+from neumeta.report.wording import DASH, SPLITS, digits_for, hundredths, percent, several, whole
 
 _ORIGINS = {"train": "trained here", "url": "public weights", "file": "weights of a file"}
 _VARIATION = ["network", "strategy", "run", "variation", "variation_per_tensor"]
@@ -38,7 +39,7 @@ def build_orders_report(inputs: StudyInputs) -> blocks.Report:
         list(_sections(inputs, drawn, tables)),
     )
     svg = {f"{name}.svg": figure.drawing.svg for name, figure in drawn.items()}
-    files = {**tables, **svg, "metrics.json": blocks.json_text(_metrics(inputs))}
+    files = {**tables, **svg, "metrics.json": json_text(_metrics(inputs))}
     return overview.finished(page, files, **_facts(inputs))
 
 
@@ -77,17 +78,19 @@ def _facts(inputs: StudyInputs) -> dict[str, Any]:
     """What the overview shows beside the page's title and headline."""
     inrs, base = inputs.inrs, rounded(inputs.inrs.controls.base)
     width = min((w for w, seen in inrs.seen.items() if seen), default=min(inrs.seen))
-    others = [(inrs.accuracy(name, width).mean, name) for name in STRATEGIES if name != OURS]
-    label = f"order: {STRATEGIES[max(others)[1]].label}"
+    rival, best = findings.best_other(inputs, width)
+    label = f"order: {STRATEGIES[rival].label}"
     ours = [(width, inrs.accuracy(OURS, width).mean, seen) for width, seen in inrs.seen.items()]
     floor = [(width, inrs.controls.bypass, seen) for width, seen in inrs.seen.items()]
     return {
         "dataset": inputs.main.dataset,
         "test_size": inrs.examples if inrs.split == "test" else None,
+        "split": SPLITS[inrs.split],
+        "examples": inrs.examples if inrs.split != "test" else None,
         "seeds": inrs.accuracy(OURS, width).n,
         "base": overview.Spot(width=inrs.base_width, accuracy=base),
-        "control": overview.Spot(width=width, accuracy=rounded(max(others)[0]), label=label),
-        "worst_gap": None,
+        "control": overview.Spot(width=width, accuracy=rounded(best), label=label),
+        "worst_gap": findings.worst_gap(inputs),
         "curves": {"neumeta": overview.curve(ours), "bypass": overview.curve(floor)},
         "looks": tuple(TEXTS.looks("curves").values()),
     }
@@ -96,8 +99,7 @@ def _facts(inputs: StudyInputs) -> dict[str, Any]:
 def _figures(inputs: StudyInputs) -> dict[str, Figure]:
     inrs, runs = inputs.inrs, len(inputs.main.variation(OURS))
     seeds, bypass = inrs.accuracy(OURS, min(inrs.seen)).n, percent(inrs.controls.bypass, 2)
-    examples = f"{whole(inrs.examples)} {'test' if inrs.split == 'test' else 'validation'}"
-    facts = {"seeds": seeds, "examples": examples, "bypass": bypass}
+    facts = {"seeds": seeds, "examples": findings.judged(inputs), "bypass": bypass}
     drawn = (
         TEXTS.figure("variation", figures.variation_figure(inputs.networks), runs=runs),
         TEXTS.figure("gap", figures.gap_figure(inputs.networks), runs=runs),
@@ -122,12 +124,14 @@ def _sections(
     table = table._replace(note=linked(table.note, "accuracy.csv", "Download every seed as CSV"))
     yield TEXTS.section("inrs", drawn["accuracy"], table)
     yield TEXTS.section("strategies", glossary(STRATEGIES.values()))
+    yield TEXTS.section("terms", TEXTS.terms())
     text = Text([linked(TEXTS("groups"), "groups.csv", "Download as CSV")])
     number = sum(len(network.groups) for network in networks)
     yield TEXTS.section("groups", text, *map(_groups, networks), number=number)
     entries = [("Study", inputs.study), ("Experiment of the INRs", inrs.experiment)]
-    entries += [("Git revision of this page", inputs.revision or "not in a repository")]
-    yield TEXTS.section("record", Record(entries), stage_times(inputs.runs))
+    asked = {name: part for run in inputs.runs for name, part in run.params.items()}
+    params = blocks.folded(asked | {"report": inputs.text})
+    yield TEXTS.section("record", Record(entries), stage_times(inputs.runs), *params)
 
 
 def _signed(ratio: float, std: float = 0.0) -> str:
@@ -177,7 +181,7 @@ def _orders(inputs: StudyInputs, whole_table: bool = False) -> Table:
         rows.append(Row(cells, "reference" if name == OURS else ""))
     heads = ["Order", small("Total variation", f"{main.network}, undivided")]
     heads += [small(f"h = {w}", "accuracy, %" if inrs.seen[w] else "not trained") for w in widths]
-    note = TEXTS("orders", base=percent(inrs.controls.base, 2))
+    note = TEXTS("orders", base=percent(inrs.controls.base, 2), examples=findings.judged(inputs))
     if whole_table:
         source = inputs.text.get("published_as") or "source not named"
         if told:

@@ -12,9 +12,7 @@ from neumeta.methods.metamorphosis.report.budgets import inr_budget
 from neumeta.methods.metamorphosis.report.inputs import ReportInputs
 from neumeta.methods.metamorphosis.report.looks import TEXTS
 from neumeta.report.blocks import Row, Table, plus_minus, small
-from neumeta.report.wording import DASH, digits_for, hundredths, several, span, whole
-
-_SPLITS = {"val": "validation", "test": "test"}
+from neumeta.report.wording import DASH, SPLITS, digits_for, hundredths, several, span, whole
 
 
 def ablations_csv(rows: pd.DataFrame) -> str:
@@ -72,7 +70,7 @@ def _table(inputs: ReportInputs, frame: pd.DataFrame, table: dict[str, Any], spl
     columns = ["Row", "INR parameters", *heads, *([f"Published{at}"] if published else [])]
     seeds, noise = frame.groupby("row")["seed"].nunique(), train.get("sample_noise")
     draws = (inputs.params.get("sweep") or {}).get("draws")
-    tested = f"{whole(size)} {_SPLITS[split]}" if size else _SPLITS[split]
+    tested = f"{whole(size)} {SPLITS[split]}" if size else SPLITS[split]
     each = f"{span(seeds)} seed{'' if seeds.max() == 1 else 's'}"
     facts: dict[str, Any] = {"tested": tested, "seeds": each, "budget": budget}
     facts |= {"draws": draws, "noise": noise, "row": reference}

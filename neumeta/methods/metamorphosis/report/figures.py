@@ -1,4 +1,4 @@
-"""The figures of the page: accuracies, the permutation, and the trainings."""
+"""The figures of the page: accuracies and the permutation."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -11,7 +11,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from neumeta.measure.statistics import seen_by_width
-from neumeta.methods.metamorphosis.columns import LOSS_PARTS
 from neumeta.methods.metamorphosis.report.inputs import ReportInputs
 from neumeta.methods.metamorphosis.report.looks import first_figure
 from neumeta.report import figures
@@ -30,18 +29,13 @@ _PANELS = (
     ("finetuned", "Pruned, then fine-tuned", ("pruned-l1-finetuned",)),
     ("variant", "Variants", ("individual",)),
 )
-_COLOURS = ("ink", "blue", "orange", "green", "purple")
-_DASHES = ((), (), (6.0, 2.0), (2.0, 2.0), (1.0, 1.5))
-_PARTS = dict(zip(LOSS_PARTS, zip(_COLOURS, _DASHES, strict=True), strict=True))  # of the loss
-_PHASES: dict[str, Any] = {
-    "warm": ("INR, warm start", "sky", (4.0, 2.0)),
-    "task": ("INR, task phase", "blue", ()),
-}
-_VALIDATION = "INR, validation accuracy"
 
 
 def accuracy_figure(inputs: ReportInputs, against: Literal["width", "params"]) -> Drawing:
-    """Draw the main methods: the mean as a line, a band from the worst to the best seed."""
+    """Draw the main methods: the mean as a line, a band from the worst to the best seed.
+
+    The picture is zoomed on what competes, see `_zoomed`.
+    """
     methods, main = _drawable(inputs, first_figure), against == "width"
     stats = inputs.stats.loc[[m.name for m in methods]] if methods else inputs.stats
     seen = seen_by_width(stats)
@@ -53,9 +47,35 @@ def accuracy_figure(inputs: ReportInputs, against: Literal["width", "params"]) -
         else:
             _size_axis(axes, stats["params"])
         _draw(axes, inputs, methods, against)
+        _scale(inputs).label(axes, _zoomed(inputs, methods))
         axes.set_ylabel(_ACCURACY)
-        figures.legend(figure, _handles(methods))
+        below = below_figure(inputs)
+        figures.legend(figure, _handles([method for method in methods if method not in below]))
         return figures.saved(figure, axes, seen if main else ())
+
+
+def below_figure(inputs: ReportInputs) -> list[Look]:
+    """Tell which methods of the first figure lie below its lower edge at every width."""
+    methods, scale = _drawable(inputs, first_figure), _scale(inputs)
+    bottom, _ = scale.limits(_zoomed(inputs, methods))
+    return [m for m in methods if scale.height(inputs.of(m.name)["high"].max()) < bottom]
+
+
+def _zoomed(inputs: ReportInputs, methods: Sequence[Look]) -> list[float]:
+    """Accuracies that a picture of some methods must show: all but what lies below the main ones.
+
+    What is drawn with a strong line, ours above all, is inside at every width and seed.
+    """
+    found = {method.name: inputs.of(method.name) for method in methods}
+    main = [method.name for method in methods if method.strong] or list(found)
+    low = [accuracy for name in main for accuracy in found[name]["low"]]
+    return [
+        accuracy for own in found.values() for accuracy in own["high"] if accuracy >= min(low)
+    ] + low
+
+
+def _scale(inputs: ReportInputs) -> figures.Accuracies:
+    return figures.Accuracies(inputs.tested)
 
 
 def drop_figure(inputs: ReportInputs) -> Drawing:
@@ -103,6 +123,8 @@ def peers_figure(inputs: ReportInputs) -> Drawing:
             axes.set_title(title)
             figures.width_axis(axes, seen_by_width(inputs.stats), marks=7)
             _draw(axes, inputs, methods, "width")
+            shown = inputs.stats.loc[[m.name for m in methods]]
+            _scale(inputs).label(axes, shown[["mean", "low", "high"]])
         grid[0].set_ylabel(_ACCURACY)
         figures.legend(figure, _handles(drawn))
         return figures.saved(figure)
@@ -132,31 +154,6 @@ def variation_figure(inputs: ReportInputs) -> Drawing:
         return figures.saved(figure)
 
 
-def losses_figure(inputs: ReportInputs) -> Drawing:
-    """Draw the loss curves, and the validation accuracies; a panel without data is left out."""
-    train = inputs.train_history.set_index("step")
-    panels = {"Base network": inputs.base_history.set_index("epoch")}
-    panels |= {title: train[train["phase"] == key] for key, (title, *_) in _PHASES.items()}
-    panels |= {_VALIDATION: train[train["val_accuracy"].notna()].rename_axis("step of the phase")}
-    panels = {title: history for title, history in panels.items() if len(history)}
-    columns, rows = min(2, max(len(panels), 1)), max(1, -(-len(panels) // 2))
-    with figures.look():
-        figure = figures.new_figure(215 * rows + 50)
-        grid = figure.subplots(rows, columns, squeeze=False).flatten()
-        entries: dict[str, Any] = {}
-        for axes, (title, history) in zip(grid, panels.items(), strict=False):
-            axes.set_title(title)
-            axes.set_xlabel(str(history.index.name))
-            (_validation if title == _VALIDATION else _losses)(axes, history)
-            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-            drawn, labels = axes.get_legend_handles_labels()
-            entries |= dict(zip(labels, drawn, strict=True))
-        for axes in grid[len(panels) :]:
-            axes.set_visible(False)
-        figures.legend(figure, list(entries.values()), 6)
-        return figures.saved(figure)
-
-
 def _drawable(inputs: ReportInputs, choose: Callable[[Sequence[Look]], list[Look]]) -> list[Look]:
     return [m for m in choose(inputs.methods) if len(inputs.of(m.name))]
 
@@ -174,7 +171,7 @@ def _draw(
     """Draw methods, earlier ones on top: accuracies, or points above an accuracy `top`."""
 
     def height(accuracy: pd.Series) -> Any:
-        return figures.accuracy_height(accuracy) if top is None else 100 * (accuracy - top)
+        return _scale(inputs).height(accuracy) if top is None else 100 * (accuracy - top)
 
     for place, method in enumerate(methods):
         points = inputs.of(method.name)
@@ -192,10 +189,7 @@ def _draw(
         for seen in (True, False):
             chosen = points.index[::every][points["seen"].iloc[::every] == seen]
             axes.plot(x[chosen], y[chosen], **_marker(method, seen), zorder=order + 0.05)
-    shown = inputs.stats.loc[[m.name for m in methods]] if methods else inputs.stats
-    if top is None:
-        figures.accuracy_axis(axes, shown[["mean", "low", "high"]])
-    axes.grid(axis="y")
+    axes.grid(True, axis="y")
     axes.tick_params(length=0, axis="y")
 
 
@@ -233,38 +227,4 @@ def _size_axis(axes: Axes, sizes: pd.Series) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=13))
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: count(value))
-    axes.grid(axis="x")
-
-
-def _losses(axes: Axes, history: pd.DataFrame) -> None:
-    axes.set_yscale("log")
-    axes.set_ylabel("loss (log scale)")
-    losses = history[[part for part in LOSS_PARTS if part in history]]
-    losses = losses.where(losses > 0).dropna(axis="columns", how="all")
-    for part in map(str, losses):
-        style: dict[str, Any] = {"label": "total loss" if part == "loss" else part}
-        if part == "loss" and len(losses.columns) > 1:  # wide and pale, under its parts
-            style |= {"linewidth": 4.5, "alpha": 0.3}
-        by_step = losses[part].dropna().groupby(level=0).agg(["mean", "min", "max"])
-        _curve(axes, by_step, *_PARTS[part], **style)
-    low, high = axes.get_ylim()
-    steps = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
-    axes.yaxis.set_major_locator(LogLocator(subs=steps, numticks=6))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.grid(axis="y")
-
-
-def _validation(axes: Axes, scored: pd.DataFrame) -> None:
-    axes.set_ylabel("mean over probe widths")
-    for phase, history in scored.groupby("phase"):
-        by_step = history["val_accuracy"].groupby(level=0).agg(["mean", "min", "max"])
-        heights, (_, *look) = by_step.apply(figures.accuracy_height), _PHASES[str(phase)]
-        _curve(axes, heights, *look, label=f"validation, {phase} phase", marker="o", markersize=4)
-    figures.accuracy_axis(axes, scored["val_accuracy"])
-
-
-def _curve(axes: Axes, rows: pd.DataFrame, colour: str, dashes: Any, **style: Any) -> None:
-    figures.band(axes, rows.index, rows["min"], rows["max"], colour)
-    style |= {"dashes": dashes} if dashes else {}
-    axes.plot(rows.index, rows["mean"], color=light(colour), **style)
+    axes.grid(True, axis="x")

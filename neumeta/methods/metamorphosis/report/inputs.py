@@ -16,7 +16,7 @@ from neumeta.core.records import Frozen, StageRun
 from neumeta.measure.results import read_results
 from neumeta.measure.statistics import measured, over_seeds
 from neumeta.methods.metamorphosis.params.experiment import Experiment
-from neumeta.methods.metamorphosis.report.looks import OURS, SHARING, describe
+from neumeta.methods.metamorphosis.report.looks import OURS, SHARING, describe, is_trained
 from neumeta.methods.metamorphosis.sweep import inr_files
 from neumeta.report.texts import Look
 from neumeta.report.wording import digits_for
@@ -79,7 +79,6 @@ class ReportInputs:
     dataset: Dataset
     runs: Sequence[StageRun] = ()  # one per stage, in pipeline order
     params: Mapping[str, Any] = field(default_factory=dict)  # see `section_of`
-    revision: str | None = None  # of git; None where there is no repository
     inr: Inr | None = None  # None where it was not given
     ablations: pd.DataFrame = field(default_factory=pd.DataFrame)  # ABLATION_COLUMNS, or empty
 
@@ -139,6 +138,22 @@ class ReportInputs:
     def base(self) -> float | None:
         """Accuracy of the base network, a fraction, or None where it was not measured."""
         return next(reversed(self.of("base")["mean"].tolist()), None)
+
+    @cached_property
+    def controls(self) -> pd.DataFrame:
+        """The best of what ours is compared with, by width: its `method` and `mean`.
+
+        The base network is one of them. It is named where others are level with it, such as those
+        that leave it as it is at its own width. `trained` tells whether any of them was trained.
+        """
+        found = self.stats.query("n > 0")["mean"].reset_index()
+        found = found[~found["method"].isin(OURS)]
+        found = found.assign(
+            other=found["method"] != "base", trained=found["method"].map(is_trained).astype(bool)
+        )
+        ranked = found.sort_values(["mean", "other"], ascending=[False, True], kind="stable")
+        best = ranked.drop_duplicates("width").set_index("width").sort_index()
+        return best[["method", "mean"]].join(found.groupby("width")["trained"].any())
 
     @cached_property
     def published(self) -> dict[int, float]:

@@ -26,6 +26,15 @@ def describe(names: Iterable[str]) -> list[Look]:
     ]
 
 
+def is_trained(method: str) -> bool:
+    """Tell whether networks of a method are trained, be it by fine-tuning.
+
+    Those of a method that is not described are taken to be.
+    """
+    bare = method.startswith("pruned-") and not method.endswith("-finetuned")
+    return not bare and method not in ("interpolated", "bypass")
+
+
 def first_figure(methods: Sequence[Look]) -> list[Look]:
     """Choose all methods up to `ONE_FIGURE`; beyond that the main ones and those not described."""
     few = len(methods) <= ONE_FIGURE

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from neumeta.core.files import json_text
 from neumeta.measure.measurements import measurements_csv, measurements_of
 from neumeta.measure.results import results_csv
 from neumeta.measure.statistics import sort_results
@@ -10,6 +11,7 @@ from neumeta.methods.metamorphosis.report.ablations import ablations, ablations_
 from neumeta.methods.metamorphosis.report.budgets import budget
 from neumeta.methods.metamorphosis.report.inputs import ReportInputs
 from neumeta.methods.metamorphosis.report.looks import TEXTS
+from neumeta.methods.metamorphosis.report.training import losses_figure
 from neumeta.report import blocks, overview
 from neumeta.report.blocks import Figure, Record, Section, Text
 from neumeta.report.page import stage_times
@@ -38,7 +40,7 @@ def build_report(inputs: ReportInputs) -> blocks.Report:
         "measurements.csv": measurements_csv(long),
         "ablations.csv": ablations_csv(inputs.ablations),
         "curve.csv": curve.round(overview.DIGITS).to_csv(lineterminator="\n"),
-        "metrics.json": blocks.json_text(findings.metrics(inputs)),
+        "metrics.json": json_text(findings.metrics(inputs)),
         "accuracy_vs_width.svg": drawn["width"].drawing.svg,
         "accuracy_vs_params.svg": drawn["params"].drawing.svg,
         "drop_from_base.svg": drawn["drop"].drawing.svg,
@@ -50,14 +52,15 @@ def build_report(inputs: ReportInputs) -> blocks.Report:
 
 def _figures(inputs: ReportInputs) -> dict[str, Figure]:
     stars = " Stars: published NeuMeta, below its own base." if inputs.published_drops else ""
-    base = percent(inputs.base, inputs.digits)
+    base, below = percent(inputs.base, inputs.digits), figures.below_figure(inputs)
+    left = TEXTS("left", names=", ".join(m.label for m in below)) if below else ""
     drawn = (
-        TEXTS.figure("width", figures.accuracy_figure(inputs, "width")),
-        TEXTS.figure("params", figures.accuracy_figure(inputs, "params")),
+        TEXTS.figure("width", figures.accuracy_figure(inputs, "width"), left=left),
+        TEXTS.figure("params", figures.accuracy_figure(inputs, "params"), left=left),
         TEXTS.figure("drop", figures.drop_figure(inputs), base=base, stars=stars),
         TEXTS.figure("peers", figures.peers_figure(inputs)),
         TEXTS.figure("variation", figures.variation_figure(inputs)),
-        TEXTS.figure("losses", figures.losses_figure(inputs)),
+        TEXTS.figure("losses", losses_figure(inputs)),
     )
     return {figure.name: figure for figure in drawn}
 
@@ -82,6 +85,7 @@ def _sections(inputs: ReportInputs, drawn: Mapping[str, Figure], csv: str) -> It
         yield TEXTS.section("ablations", Text([TEXTS("ablations")]), *ablated, titles=titles)
     meanings = glossary(inputs.methods, lambda name: budget(name, inputs.params))
     yield TEXTS.section("methods", meanings)
+    yield TEXTS.section("terms", TEXTS.terms())
     yield TEXTS.section("use", *_use(inputs))
     what = f"the INR has {count(inputs.inr.params)} parameters" if inputs.inr else ""
     yield TEXTS.section("size", drawn["params"], *tables.sizes_table(inputs), what=what)
@@ -98,10 +102,8 @@ def _sections(inputs: ReportInputs, drawn: Mapping[str, Figure], csv: str) -> It
         ("Experiment", inputs.experiment),
         ("Data", ", ".join([inputs.dataset.name, *sizes])),
         ("Data hash (sha256)", inputs.dataset.content_sha256),
-        ("Git revision of this page", inputs.revision or "not in a repository"),
     ]
-    params = Text([blocks.yaml_text(inputs.params)], "code", "Parameters")
-    yield TEXTS.section("record", Record(entries), params)
+    yield TEXTS.section("record", Record(entries), *blocks.folded(inputs.params))
 
 
 def _use(inputs: ReportInputs) -> list[Text]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from neumeta.measure.statistics import seen_by_width, standard_error
+from neumeta.measure.statistics import above_bound, seen_by_width, standard_error
 from neumeta.methods.metamorphosis.report.inputs import ReportInputs
 from neumeta.methods.metamorphosis.report.looks import TEXTS
 from neumeta.report.blocks import Picker, Row, Table, plus_minus, small, with_download
@@ -128,8 +128,8 @@ def variation_table(inputs: ReportInputs) -> Table:
 
     rows = []
     for group in inputs.variation.groups:
-        ends, bound = (group.length_before, group.length_after), group.lower_bound
-        gap = max(group.length_after / bound - 1, 0.0) if bound > 0 else None
+        ends = (group.length_before, group.length_after)
+        gap = above_bound(group.length_after, group.lower_bound)
         rows.append(row(group.name, str(group.channels), *ends, percent(gap, 2)))
     foot = [row("All tensors, all axes: sum", "", old.sum, new.sum)]
     foot.append(row("The same, per tensor", "", old.per_tensor, new.per_tensor))

@@ -107,5 +107,4 @@ def inputs(folder: Path, **accuracies: float) -> StudyInputs:
         networks=[read_json(folder / f"{name}.json", NetworkOrders) for name in names],
         inrs=read_json(folder / "study.json", StudyInrs),
         params={"report": report},
-        revision="abc1234",
     )

@@ -211,7 +211,6 @@ def inputs_of(results: pd.DataFrame, **changes: Any) -> ReportInputs:
         "dataset": DIGITS,
         "runs": RUNS,
         "params": PARAMS,
-        "revision": "1a2b3c4",
         "inr": Inr(
             "data/experiments/digits-lenet/inr/seed-0.safetensors",
             values=812_345,

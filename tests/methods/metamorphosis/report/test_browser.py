@@ -5,6 +5,7 @@ download, and it can emulate the dark mode, print and a browser without scripts.
 these tests skip; `NEUMETA_CHROMIUM` may name one.
 """
 
+import itertools
 import os
 import re
 import shutil
@@ -169,18 +170,97 @@ def test_picking_a_width_updates_its_row_in_silence(visit: Any) -> None:
     assert outside == [page.url]
 
 
-def test_clicking_the_curve_opens_and_picks_the_width_below_the_pointer(visit: Any) -> None:
-    page = visit().page
-    assert page.locator(".chosen").is_hidden()
+def test_clicking_the_curve_reads_the_width_below_the_pointer_there(visit: Any) -> None:
+    seen = visit()
+    page = seen.page
+    assert page.locator(".readout").is_hidden()
     box = page.locator("#figure-width svg").bounding_box()
     places = page.evaluate("JSON.parse(document.getElementById('figure-width').dataset.places)")
     view = page.evaluate("document.querySelector('#figure-width svg').viewBox.baseVal.width")
     x = box["x"] + places["x"]["11"] * box["width"] / view
     page.mouse.click(x, box["y"] + box["height"] / 3)
-    assert page.inner_text(".chosen strong") == "Width 11" and page.locator(".chosen").is_visible()
     line = page.locator("#figure-width line.cursor").bounding_box()
     assert abs(line["x"] - x) < 1.5
     assert page.locator("#figure-width text.cursor").text_content() == "h = 11"
+    read = page.locator(".readout")
+    lines = [" ".join(text.split()) for text in read.locator("div, a").all_inner_texts()]
+    assert lines[0] == "h = 11 trained width" and lines[-1] == "All 8 at this width"
+    told = dict(re.split(r" (?=[\d.]+ %)", line) for line in lines[1:-1])
+    assert told["NeuMeta"].startswith("96.5 % ± 0.2") and told["Bypass floor"] == "10.0 %"
+    assert "Base network" not in told  # it has another width
+    values = [float(text.split()[0]) for text in told.values()]
+    assert len(values) == 6 and values == sorted(values, reverse=True)
+    there = read.bounding_box()
+    assert 0 <= there["x"] - x < 20 and box["y"] < there["y"] < box["y"] + box["height"] / 3
+    assert page.evaluate("scrollY") == 0  # nothing moved away from the pointer
+    page.mouse.click(x + 20, there["y"] + 30)  # through it
+    assert read.locator("div").first.inner_text().startswith("h = 12")
+    page.keyboard.press("Escape")
+    assert read.is_hidden()
+    page.mouse.click(x, box["y"] + box["height"] / 3)
+    read.locator("a").click()
+    assert page.locator(".chosen").is_visible() and seen.said == []
+    assert page.inner_text(".chosen strong") == "Width 11"
+
+
+@pytest.mark.parametrize("window", [{"width": 1280, "height": 800}, {"width": 375, "height": 812}])
+def test_a_readout_stays_inside_the_figure(visit: Any, window: dict[str, int]) -> None:
+    page = visit(PAGES[1], viewport=window).page
+    svg, place = page.locator("#figure-width svg").first, page.locator("#figure-width .scroll")
+    for share in (0.2, 0.5, 0.95):
+        box = svg.bounding_box()
+        svg.click(position={"x": share * box["width"], "y": 40})
+        inner, outer = page.locator(".readout").bounding_box(), place.bounding_box()
+        assert inner["y"] >= outer["y"]
+        assert inner["y"] + inner["height"] <= outer["y"] + outer["height"]
+        assert place.evaluate("e => e.scrollHeight - e.clientHeight") <= 0
+        left = inner["x"] - outer["x"] + place.evaluate("e => e.scrollLeft")
+        assert left >= 0 and left + inner["width"] <= place.evaluate("e => e.scrollWidth")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_cut_off_at_1280_pixels(visit: Any, name: str) -> None:
+    """No box scrolls sideways, and every word of a figure lies inside it, with all unfolded."""
+    page = visit(name, viewport={"width": 1280, "height": 800}).page
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    wide = page.evaluate(
+        """() => Array.from(document.querySelectorAll('.scroll'))
+          .filter(box => box.scrollWidth > box.clientWidth + 1)
+          .map(box => box.getAttribute('aria-label') || box.closest('figure').id)"""
+    )
+    assert wide == []
+    outside = page.evaluate(
+        """() => Array.from(document.querySelectorAll('main svg text')).filter(text => {
+          const around = text.closest('.picture, [role=img]');  // leaves room for the cursor
+          const [inner, outer] = [text, around].map(e => e.getBoundingClientRect());
+          return inner.left < outer.left - 1 || inner.right > outer.right + 1
+            || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
+        }).map(text => text.textContent)"""
+    )
+    assert outside == []
+
+
+def test_a_phone_gets_the_values_of_the_overview_under_one_another(visit: Any) -> None:
+    page = visit("index.html", viewport={"width": 375, "height": 812}).page
+    box = page.locator("main > .scroll").first
+    assert box.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+    cells = page.locator("tbody tr").first.locator("td")
+    places = [cells.nth(n).bounding_box() for n in range(cells.count())]
+    assert len(places) == 7 and len({place["x"] for place in places}) == 1
+    assert all(b["y"] >= a["y"] + a["height"] - 1 for a, b in itertools.pairwise(places))
+    head = "getComputedStyle(document.querySelector('tbody td'), '::before').content"
+    assert page.evaluate(head) == '"Base network"'
+    wide = visit("index.html").page
+    assert wide.evaluate(head) in ("none", "normal")
+
+
+def test_the_words_of_every_page_are_explained(visit: Any) -> None:
+    for name, word in zip(PAGES, ("Kept", "Kept", "Lower bound", "Best control"), strict=True):
+        seen = visit(name)
+        seen.unfold("terms")
+        terms = seen.page.locator("#terms dt")
+        assert word in [terms.nth(n).inner_text() for n in range(terms.count())]
+        assert seen.page.locator("#terms dd").first.is_visible()
 
 
 def test_columns_sort_by_value_with_missing_ones_last(visit: Any) -> None:

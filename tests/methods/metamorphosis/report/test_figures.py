@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,17 +13,20 @@ import pytest
 
 from neumeta.methods.metamorphosis.report.figures import (
     accuracy_figure,
+    below_figure,
     drop_figure,
-    losses_figure,
     peers_figure,
     variation_figure,
 )
 from neumeta.methods.metamorphosis.report.inputs import Variation
 from neumeta.methods.metamorphosis.report.looks import describe, first_figure
+from neumeta.methods.metamorphosis.report.page import build_report
+from neumeta.methods.metamorphosis.report.training import losses_figure
 from neumeta.report.blocks import Drawing
 from neumeta.report.figures import inline
 from neumeta.report.palette import PALETTE, light
 from tests.methods.metamorphosis.report.samples import (
+    CIFAR,
     PERMUTE,
     base_history,
     digits_like,
@@ -33,6 +37,7 @@ from tests.methods.metamorphosis.report.samples import (
     table,
     train_history,
 )
+from tests.report.reader import Reader
 
 
 def digits(**changes: Any) -> Any:
@@ -189,8 +194,10 @@ def test_every_peer_has_words_and_a_look_of_its_own() -> None:
 def test_many_methods_are_spread_over_two_figures() -> None:
     methods = resnet_inputs().methods
     first, second = words(drawn("many")), words(drawn("peers"))
-    for label in ("Slimmable", "Integral network", "Pruned (L1), fine-tuned", "Bypass floor"):
+    for label in ("Slimmable", "Integral network", "Pruned (L1), fine-tuned"):
         assert label in first
+    below = {method.label for method in below_figure(resnet_inputs())}
+    assert below == {"Bypass floor"}
     for label in ("Pruned (Taylor)", "Pruned (random), fine-tuned", "NeuMeta, noise-free"):
         assert label not in first and label in second
     for title in ("Pruned, no training", "Pruned, then fine-tuned", "Variants"):
@@ -198,7 +205,45 @@ def test_many_methods_are_spread_over_two_figures() -> None:
     assert len(methods) == 19 and len(first_figure(methods)) == 9
     # What is measured in one figure or the other is together everything.
     for method in methods:
-        assert method.label in first or method.label in second
+        assert method.label in first or method.label in second or method.label in below
+
+
+def marks(svg: str, label: str, named: list[str]) -> list[float]:
+    """Heights, in SVG units from the top, of the marks of one method; the legend's is last."""
+    colour = next(look.colour for look in describe(named) if look.label == label)
+    found = re.findall(rf'<use [^>]*y="([\d.-]+)"[^>]*stroke: {light(colour)}', svg)
+    return [float(place) for place in found]
+
+
+def test_the_first_figure_is_zoomed_on_what_competes() -> None:
+    """A floor near chance does not press together what lies within two points."""
+    rows = [result_row("neumeta", width, 0.90 + 0.001 * width, 0) for width in (8, 12, 16)]
+    rows += [result_row("individual", width, 0.91, 0) for width in (8, 16)]
+    rows += [result_row("bypass", width, 0.1) for width in (8, 12, 16)]
+    inputs = inputs_of(table(rows), dataset=CIFAR)
+    drawing = accuracy_figure(inputs, "width")
+    assert [method.name for method in below_figure(inputs)] == ["bypass"]
+    text = words(drawing.svg)
+    assert "Bypass floor" not in text and "91 %" in text and "10 %" not in text
+    *ours, _ = marks(drawing.svg, "NeuMeta", ["neumeta"])
+    assert max(ours) - min(ours) > 0.5 * (drawing.bottom - drawing.top)
+    page = Reader(build_report(inputs).files["index.html"]).text
+    assert "What leaves the picture scores less; below it at every width: Bypass floor." in page
+
+
+def test_a_curve_at_one_hundred_per_cent_is_drawn() -> None:
+    rows = [result_row("neumeta", width, 1.0, 0) for width in (8, 12, 16)]
+    rows += [result_row("individual", width, 0.98, 0) for width in (8, 12, 16)]
+    drawing = accuracy_figure(inputs_of(table(rows)), "width")
+    *ours, _ = marks(drawing.svg, "NeuMeta", ["neumeta"])
+    assert len(ours) == 3 and all(drawing.top < y < drawing.bottom for y in ours)
+    assert "100 %" in words(drawing.svg)
+
+
+def test_widths_are_marked_where_they_were_measured() -> None:
+    rows = [result_row("neumeta", width, 0.9, 0) for width in (5, 9, 17, 23)]
+    axis = words(accuracy_figure(inputs_of(table(rows)), "width").svg).split("base width")[0]
+    assert [word for word in axis.split() if word.isdigit()][-4:] == ["5", "9", "17", "23"]
 
 
 def test_few_methods_need_no_second_figure() -> None:

@@ -4,8 +4,10 @@ import itertools
 import json
 import math
 import re
+from html import unescape
 
 import pytest
+from ruamel.yaml import YAML
 
 from neumeta.core.errors import UserError
 from neumeta.methods.metamorphosis.report.page import build_report
@@ -91,6 +93,7 @@ def test_page_shows_everything_it_owes(reader: Reader) -> None:
         "1 024 000",
         'neumeta.load("data/experiments/digits-lenet/inr/seed-0.safetensors")',
         "family.sample(width=19)",
+        'load_file("data/datasets/digits.safetensors")',
         "neumeta evaluate data/experiments/digits-lenet/inr/seed-0.safetensors --width 19 "
         "--dataset data/datasets/digits.safetensors",
         "812k values (3.2 MB), more than any network it makes",
@@ -101,10 +104,24 @@ def test_page_shows_everything_it_owes(reader: Reader) -> None:
         "probe_widths",
         "probe_widths: [8, 12, 16, 20, 24]",
         "ab" * 32,
-        "1a2b3c4",
         "For each width alone, what the INR makes is trained from scratch;",
     ):
         assert text in reader.text, text
+
+
+def test_parameters_are_folded_yaml_one_part_of_them_each(html: str) -> None:
+    record = html[html.index('<details id="record">') :]
+    for key, value in PARAMS.items():
+        part = record[record.index(f'<details id="params-{key}">') :].split("</details>")[0]
+        code = unescape(re.search(r"<code>(.*?)</code>", part, re.DOTALL)[1])  # type: ignore[index]
+        assert YAML(typ="safe", pure=True).load(code) == {key: value}
+        assert "{" not in code  # no mapping is pressed into a line
+    assert "widths, seeds, noise, encoding, losses, probe_widths</span>" in record
+
+
+def test_nothing_on_a_page_tells_of_the_day_it_was_written(html: str) -> None:
+    assert "revision of this page" not in html
+    assert not re.search(r"\b20\d\d-\d\d-\d\d\b", html)
 
 
 def test_embedded_rows_are_those_of_the_table(reader: Reader) -> None:
@@ -126,7 +143,6 @@ def test_hostile_text_stays_text() -> None:
         experiment=evil,
         params={**PARAMS, evil: evil, "report": report},
         dataset=dataset,
-        revision=evil,
         runs=(RUNS[0].model_copy(update={"stage": evil, "device": evil}),),
     )
     html = build_report(inputs).files["index.html"]
@@ -145,12 +161,10 @@ def test_page_with_little_data() -> None:
         dataset=DIGITS.model_copy(update={"name": "unknown", "sizes": {}}),
         runs=(),
         params={},
-        revision=None,
         inr=None,
     )
     reader = Reader(build_report(inputs).files["index.html"])
     assert "no NeuMeta rows" in reader.text
-    assert "not in a repository" in reader.text
     assert "no finite accuracy" in reader.data
     assert "Stage times" not in reader.text and "standard error" not in reader.text
     assert "nan" not in reader.text.lower()
@@ -222,8 +236,12 @@ def test_everything_but_the_first_screen_is_folded(reader: Reader, html: str) ->
     assert html.index('id="figure-width"') < html.index('class="keys"') < start
     assert html[:start].count("<table") == 1 and html[:start].count("<figure") == 1
     after = html[start : html.index("</main>")]
-    assert re.sub(r"<details.*?</details>", "", after, flags=re.DOTALL).strip() == ""
-    assert reader.tags.count("details") == reader.tags.count("summary") == 9
+    while (
+        fewer := re.sub(r"<details((?!<details).)*?</details>", "", after, flags=re.DOTALL)
+    ) != after:
+        after = fewer  # from the innermost outwards
+    assert after.strip() == ""
+    assert reader.tags.count("details") == reader.tags.count("summary") == 10 + len(PARAMS)
     assert "<details open" not in html
 
 
