@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import artifacts, children
 from flows.after_run import commit_results, post_reports
 from flows.dvc_graph import must_run, read_graph, read_plan
-from flows.environment import project_root
+from flows.environment import project_root, stages_at_once
 from flows.errors import FlowError, one_line
 from flows.plan import Plan, PlannedStage, Stage
 from flows.server import server_of_a_run
@@ -42,8 +42,6 @@ from flows.stage_task import (
     stage_command,
 )
 
-# Stages side by side. Two trainings on two cores take longer than one after the other.
-STAGES_AT_ONCE = int(os.environ.get("NEUMETA_STAGES_AT_ONCE") or (os.cpu_count() or 1) // 4 or 1)
 # What they write is taken by other stages, so until they have run no plan can be right: what the
 # code of each is, and what the raw data are, which `inputs` looks at every time.
 CODE = "code"
@@ -55,7 +53,7 @@ INTERRUPTED = 130
 
 @flow(
     name="width-report",
-    task_runner=ThreadPoolTaskRunner(max_workers=STAGES_AT_ONCE),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=stages_at_once()),  # type: ignore[arg-type]
     validate_parameters=True,
 )
 def width_report(
@@ -286,7 +284,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1 if isinstance(error, StageError) else 2
     try:
         # Workers of a scheduler elsewhere could not reach a server of ours: each starts its own.
-        with nullcontext() if args.scheduler else server_of_a_run():
+        with server_of_a_run(own=not args.scheduler):
             state = width_report(**vars(args), return_state=True)
     except FlowError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -303,9 +301,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     status = main()
-    if status == INTERRUPTED:
-        # What Prefect has not sent by now, it would try to send to a server that is gone.
+    # What Prefect has not sent by now, it would try for a minute to send to a server that is gone.
+    with suppress(OSError):  # nobody reads our output any more
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
+    os._exit(status)
