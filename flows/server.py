@@ -104,6 +104,19 @@ def check_configured(api_url: str) -> None:
         )
 
 
+def check_port_number(port: int) -> None:
+    """Refuse what is no port.
+
+    Args:
+        port: port number.
+
+    Raises:
+        FlowError: it is not.
+    """
+    if not 0 < port < 65536:
+        raise FlowError(f"--port {port}: must be from 1 to 65535")
+
+
 def check_port(host: str, port: int) -> None:
     """Try to bind a port.
 
@@ -114,9 +127,10 @@ def check_port(host: str, port: int) -> None:
     Raises:
         FlowError: no server could listen there.
     """
-    if not 0 < port < 65536:
-        raise FlowError(f"--port {port}: must be from 1 to 65535")
+    check_port_number(port)
     try:
+        if not host:
+            raise OSError("it is empty")
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

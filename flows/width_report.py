@@ -25,9 +25,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts, children
 from flows.after_run import commit_results, post_reports
+from flows.checks import check_machine
 from flows.dvc_graph import must_run, read_graph, read_plan
 from flows.environment import project_root, stages_at_once
-from flows.errors import FlowError, one_line
+from flows.errors import FlowError, OneLineParser, one_line
 from flows.plan import Plan, PlannedStage, Stage
 from flows.server import server_of_a_run
 from flows.sharding import Sharding
@@ -113,6 +114,8 @@ def _run(
     sharding.check_scheduler()
     if dry and experiments:
         raise FlowError("a dry run leaves params.yaml alone: give --dry or experiments, not both")
+    if not dry:
+        check_machine(root, pull, push, commit)
     if experiments:
         use = [sys.executable, "-m", "neumeta", "use", *experiments]
         run_child_task.submit("use", use, str(root)).result()
@@ -232,7 +235,7 @@ def parser() -> argparse.ArgumentParser:
     Returns:
         The parser.
     """
-    made = argparse.ArgumentParser(
+    made = OneLineParser(
         prog="python -m flows.width_report", description="Run the pipeline with live logs."
     )
     made.add_argument("--experiments", nargs="+", metavar="NAME", help="switch params.yaml first")
@@ -271,8 +274,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.dry and args.experiments:
             raise FlowError("--dry leaves params.yaml alone, so it excludes --experiments")
         Sharding(args.workers, args.scheduler).check_scheduler()
+        root = project_root()
+        if not args.dry:
+            check_machine(root, args.pull, args.push, args.commit)
         if not args.experiments:
-            root = project_root()
             for name in (name for name in BEFORE_A_PLAN if args.dry and must_run(root, name)):
                 execute(name, stage_command(name), root, lambda line: None)
             plan = read_plan(root, args.targets, args.force, done={INPUTS})
