@@ -28,6 +28,7 @@ from prefect.settings import (
 from flows.children import TAIL, ChildGroups, clean_line
 from flows.environment import LOCAL_HOSTS, child_environment, proxies, set_proxies_aside
 from flows.errors import FlowError, one_line
+from flows.heartbeat import heartbeat
 from flows.variables import wrong_address
 
 LOCAL = "127.0.0.1"
@@ -196,7 +197,8 @@ def local_server(
     with log_file.open("wb") as log:
         child = groups.start([*command, "--port", str(port)], log_file.parent, log, server_env())
         try:
-            _wait(api_url, child.process.poll, log_file)
+            with heartbeat("start of the Prefect server", _to_stderr):
+                _wait(api_url, child.process.poll, log_file)
             with _settings_for(api_url):
                 yield api_url
         finally:
@@ -258,6 +260,10 @@ def send_what_is_left() -> None:
     """
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=SEND_LIMIT)
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _wait(api_url: str, poll: Callable[[], int | None], log_file: Path) -> None:
