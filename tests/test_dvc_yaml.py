@@ -69,8 +69,23 @@ def test_raw_files_are_looked_at_every_time_and_what_was_found_stays() -> None:
     assert entry_of(INPUTS)["outs"] == [{FINGERPRINTS: {"cache": False, "persist": True}}]
 
 
+def test_what_only_git_keeps_is_not_removed_before_it_is_made_again() -> None:
+    """DVC removes outs before it runs a command: a wrong interpreter would cost a report."""
+    kept_by_git = [
+        (path, options)
+        for entry in entries().values()
+        for key in ("outs", "metrics", "plots")
+        for item in entry.get(key, [])
+        if isinstance(item, dict)
+        for path, options in item.items()
+        if options.get("cache") is False
+    ]
+    assert len(kept_by_git) > 20
+    assert [path for path, options in kept_by_git if options.get("persist") is not True] == []
+
+
 def test_identities_are_kept_in_git_and_made_for_every_stage() -> None:
-    assert entry_of(CODE)["outs"] == [{IDENTITIES: {"cache": False}}]
+    assert entry_of(CODE)["outs"] == [{IDENTITIES: {"cache": False, "persist": True}}]
     assert set(json.loads((ROOT / IDENTITIES).read_text())) == set(ALL)
 
 
