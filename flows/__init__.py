@@ -7,6 +7,7 @@ the process here, with one line.
 
 import sys
 
+import flows._interpreter  # noqa: F401  # first: the others need the Python of the project
 from flows.environment import set_defaults
 from flows.variables import mistake
 
