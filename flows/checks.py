@@ -56,7 +56,7 @@ def check_writable(root: Path) -> None:
         except OSError as error:
             raise FlowError(
                 f"{folder}: cannot be written ({error.strerror}); a run needs a checkout that can "
-                "be, and --dry only reads"
+                "be, --dry does not"
             ) from error
 
 

@@ -24,11 +24,12 @@ from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from flows.checks import check_machine
+from flows.configured import check_configured
 from flows.dvc_graph import read_plan
 from flows.environment import project_root
 from flows.errors import FlowError, OneLineParser, one_line
 from flows.served import check_not_served, only_here, owner
-from flows.server import check_configured, check_port_number, local_server, prefect_home
+from flows.server import check_port_number, local_server, prefect_home
 from flows.width_report import width_report
 
 NAME = "scheduled"

@@ -4,18 +4,16 @@ import contextlib
 import errno
 import http.client
 import os
+import re
 import socket
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import (
@@ -25,15 +23,15 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.children import TAIL, ChildGroups, clean_line
-from flows.environment import LOCAL_HOSTS, child_environment, proxies, set_proxies_aside
+from flows.children import ChildGroups, clean_line
+from flows.configured import check_configured
+from flows.environment import child_environment, proxies, set_proxies_aside
 from flows.errors import FlowError, one_line
 from flows.heartbeat import heartbeat
-from flows.variables import wrong_address
 
 LOCAL = "127.0.0.1"
 START_LIMIT = 180.0  # seconds; a cold start with a new database took 18 on a busy machine
-ASK_LIMIT = 12.0  # seconds until a configured server counts as gone
+_NAMED_ERROR = re.compile(r"[\w.]*(Error|Exception): \S")
 SEND_LIMIT = 10.0  # seconds for the last logs, and for the last events
 
 
@@ -66,43 +64,6 @@ def server_env(env: Mapping[str, str] = os.environ) -> dict[str, str]:
     made = child_environment(env)
     elsewhere = {"PREFECT_API_URL", "PREFECT_SERVER_API_BASE_PATH"}
     return {name: made[name] for name in made.keys() - proxies(made).keys() - elsewhere}
-
-
-def check_configured(api_url: str) -> None:
-    """Look whether the configured server answers, by way of Prefect's own client.
-
-    Args:
-        api_url: the address.
-
-    Raises:
-        FlowError: it is no address, nobody answers in time, or a program that is no such server.
-    """
-    where = f"PREFECT_API_URL={api_url}"
-    if wrong := wrong_address(api_url):
-        raise FlowError(f"{where}: {wrong}")
-    if urlsplit(api_url).hostname in LOCAL_HOSTS:
-        set_proxies_aside()
-    found: list[BaseException | None] = []
-
-    def ask() -> None:
-        try:
-            with get_client(sync_client=True, httpx_settings={"timeout": ASK_LIMIT}) as client:
-                # Also a page of another program is an answer; only a Prefect server has a version.
-                client.raise_for_api_version_mismatch()
-            found.append(None)
-        except Exception as error:  # of the network, of TLS, of a proxy, of the answer
-            found.append(error.__cause__ or error)
-
-    # In a thread: the look-up of a name has no limit of its own.
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(ASK_LIMIT)
-    error = found[0] if found else f"no answer within {ASK_LIMIT:.0f} s"
-    if error is not None:
-        raise FlowError(
-            f"{where}: no Prefect server answers there ({one_line(error)}); "
-            "start it, or unset the variable for a server of this command's own"
-        )
 
 
 def check_port_number(port: int) -> None:
@@ -266,18 +227,21 @@ def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _why(log: str) -> str:
+    """Find the line of a server's log that tells why it ended: a named error, or the last."""
+    lines = [line for raw in log.splitlines() if (line := clean_line(raw))]
+    named = [line for line in lines if _NAMED_ERROR.match(line)]
+    return (named or lines or ["no output"])[-1][:300]
+
+
 def _wait(api_url: str, poll: Callable[[], int | None], log_file: Path) -> None:
     deadline = time.monotonic() + START_LIMIT
     while not healthy(api_url):
-        lines = [clean_line(raw) for raw in log_file.read_text("utf-8", "replace").splitlines()]
-        last = next((line for line in reversed(lines[-TAIL:]) if line), "no output")
-        if poll() is not None:
-            raise FlowError(f"the Prefect server did not start: {last} (see {log_file})")
-        if time.monotonic() > deadline:
-            raise FlowError(
-                f"the Prefect server did not answer within {START_LIMIT:.0f} s: {last} "
-                f"(see {log_file})"
-            )
+        over, late = poll() is not None, time.monotonic() > deadline
+        if over or late:
+            what = "start" if over else f"answer within {START_LIMIT:.0f} s"
+            why = _why(log_file.read_text("utf-8", "replace"))
+            raise FlowError(f"the Prefect server did not {what}: {why} (see {log_file})")
         time.sleep(0.2)
 
 

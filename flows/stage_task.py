@@ -33,7 +33,7 @@ _DVC_HINT = re.compile(
     r"^(To track the changes with git|\s+git add |To enable auto staging|\s+dvc config core\."
     r"|Use `dvc push`|Generating lock file|Updating lock file)"
 )
-_DVC_SUMMARY = re.compile(r"^ERROR: failed to reproduce")
+_DVC_SUMMARY = re.compile(r"^(ERROR: failed to reproduce|Having any troubles\?)")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import re
+import ssl
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -22,9 +23,10 @@ from flows.errors import one_line
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LEVEL = re.compile(r"PREFECT_(SERVER_|INTERNAL_)?LOGGING_(\w+_)?LEVEL")
+_CERTIFICATES = "PREFECT_API_SSL_CERT_FILE"
 _FILES = (
     *("PREFECT_LOGGING_CONFIG_PATH", "PREFECT_LOGGING_SETTINGS_PATH"),
-    *("PREFECT_API_SSL_CERT_FILE", "PREFECT_PROFILES_PATH"),
+    *(_CERTIFICATES, "PREFECT_PROFILES_PATH"),
 )
 _API_URL = "PREFECT_API_URL"
 
@@ -51,6 +53,11 @@ def _mistakes(env: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}={value!r}: must be one of {', '.join(LEVELS)}"
         if name in _FILES and value and not Path(value).expanduser().is_file():
             yield f"{name}={value!r}: there is no such file"
+    if certificates := env.get(_CERTIFICATES):
+        try:
+            ssl.create_default_context(cafile=Path(certificates).expanduser())
+        except OSError as error:
+            yield f"{_CERTIFICATES}={certificates!r}: holds no certificates ({one_line(error)})"
     if found := wrong_address(env.get(_API_URL, "")):
         yield f"{_API_URL}={env[_API_URL]!r}: {found}"
     yield from _wrong_profile(env)

@@ -4,7 +4,6 @@
 because its tasks run that very command.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -25,10 +24,11 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts, children
 from flows.after_run import commit_results, post_reports
-from flows.checks import check_machine
+from flows.checks import check_machine, check_writable
+from flows.command_line import parser
 from flows.dvc_graph import must_run, read_graph, read_plan
 from flows.environment import project_root, stages_at_once
-from flows.errors import FlowError, OneLineParser, one_line
+from flows.errors import FlowError, one_line
 from flows.plan import Plan, PlannedStage, Stage
 from flows.server import server_of_a_run
 from flows.sharding import Sharding
@@ -229,35 +229,19 @@ def _result(name: str, future: PrefectFuture[StageResult]) -> StageResult:
         return StageResult(name, "failed", one_line(error))
 
 
-def parser() -> argparse.ArgumentParser:
-    """Make the command line's parser.
+def run_before_a_plan(root: Path) -> None:
+    """Run the stages without which there is no plan; a checkout that is read-only stays as it is.
 
-    Returns:
-        The parser.
+    Args:
+        root: the repository.
     """
-    made = OneLineParser(
-        prog="python -m flows.width_report", description="Run the pipeline with live logs."
-    )
-    made.add_argument("--experiments", nargs="+", metavar="NAME", help="switch params.yaml first")
-    made.add_argument(
-        "--targets", nargs="+", metavar="NAME", help="experiments, stages, or both as STAGE@NAME"
-    )
-    made.add_argument("--force", action="store_true", help="run the targets though unchanged")
-    made.add_argument("--dry", action="store_true", help="print the plan and stop")
-    made.add_argument("--pull", action="store_true", help="`dvc pull` first")
-    made.add_argument("--push", action="store_true", help="`dvc push` at the end")
-    made.add_argument("--commit", action="store_true", help="git commit dvc.lock and reports")
-    made.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        metavar="N",
-        help="do the jobs of a stage in N shards (Dask)",
-    )
-    made.add_argument(
-        "--scheduler", metavar="ADDRESS", help="of a running Dask scheduler, tcp://HOST:PORT"
-    )
-    return made
+    try:
+        check_writable(root)
+    except FlowError:
+        print("note: the checkout is read-only; the plan is that of the last look", file=sys.stderr)
+        return
+    for name in (name for name in BEFORE_A_PLAN if must_run(root, name)):
+        execute(name, stage_command(name), root, lambda line: None)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -278,8 +262,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args.dry:
             check_machine(root, args.pull, args.push, args.commit)
         if not args.experiments:
-            for name in (name for name in BEFORE_A_PLAN if args.dry and must_run(root, name)):
-                execute(name, stage_command(name), root, lambda line: None)
+            if args.dry:
+                run_before_a_plan(root)
             plan = read_plan(root, args.targets, args.force, done={INPUTS})
             if args.dry:
                 print(plan)

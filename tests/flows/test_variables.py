@@ -59,7 +59,11 @@ def run_flow(root: Path, home: Path, *arguments: str, **variables: str) -> tuple
         ({"PREFECT_API_URL": "http://no.invalid/api"}, "no Prefect server answers there ("),
         ({"PREFECT_HOME": "/proc/prefect"}, "/proc/prefect: Prefect cannot keep its data there ("),
         ({"PREFECT_HOME": __file__}, f"{__file__}: Prefect cannot keep its data there (File exis"),
-        ({"PREFECT_SERVER_DATABASE_CONNECTION_URL": "bad"}, "the Prefect server did not start: "),
+        ({"PREFECT_API_SSL_CERT_FILE": __file__}, f"{__file__!r}: holds no certificates ("),
+        (
+            {"PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:////no/x.db"},
+            "the Prefect server did not start: sqlalchemy.exc.OperationalError: ",
+        ),
         ({"NEUMETA_STAGES_AT_ONCE": "two"}, "NEUMETA_STAGES_AT_ONCE='two': must be a whole number"),
         ({"NEUMETA_ROOT": "/no/such"}, "/no/such: cannot read the pipeline: "),
     ],
