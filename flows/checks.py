@@ -24,9 +24,11 @@ def check_machine(root: Path, pull: bool = False, push: bool = False, commit: bo
         commit: results are committed with git.
 
     Raises:
-        FlowError: nothing can be written, stages would meet another Python, there is no remote, or
-            git would not commit.
+        FlowError: there is no pipeline, nothing can be written, stages would meet another Python,
+            there is no remote, or git would not commit.
     """
+    if not (root / "dvc.yaml").is_file():
+        raise FlowError(f"{root}: cannot read the pipeline: there is no dvc.yaml")
     check_writable(root)
     check_python(root)
     for flag in [name for name, wanted in (("--pull", pull), ("--push", push)) if wanted]:
