@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -102,7 +102,11 @@ class ChildGroups:
             self._stopped = False
 
     def start(
-        self, command: Sequence[str], cwd: Path, stdout: int | IO[bytes] = subprocess.PIPE
+        self,
+        command: Sequence[str],
+        cwd: Path,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        env: Mapping[str, str] | None = None,
     ) -> Child:
         """Start a command under the guard, in a new registered process group.
 
@@ -110,6 +114,7 @@ class ChildGroups:
             command: program and arguments.
             cwd: the folder to run in.
             stdout: where its output goes, stderr merged in.
+            env: its environment; None for that of a stage.
 
         Returns:
             The child.
@@ -132,7 +137,7 @@ class ChildGroups:
                 process = subprocess.Popen(
                     guarded,
                     cwd=cwd,
-                    env=child_environment(),
+                    env=child_environment() if env is None else env,
                     stdin=subprocess.DEVNULL,
                     stdout=stdout,
                     stderr=subprocess.STDOUT,

@@ -21,16 +21,20 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import EntrypointType
 from prefect.runner import Runner
 from prefect.schedules import Cron, Interval, Schedule
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
+from flows.checks import check_machine
+from flows.configured import check_configured
 from flows.dvc_graph import read_plan
 from flows.environment import project_root
-from flows.errors import FlowError, one_line
-from flows.server import healthy, local_server, prefect_home
+from flows.errors import FlowError, OneLineParser, one_line
+from flows.served import check_not_served, only_here, owner
+from flows.server import check_port_number, local_server, prefect_home
 from flows.width_report import width_report
 
 NAME = "scheduled"
 DEFAULT_CRON = "0 3 * * *"  # every night at three
+YEAR = 366 * 24 * 60 * 60  # seconds
 # The checkout has one dvc.lock: a run that would start beside another is dropped, not queued,
 # because the running one already does the same work.
 ONE_AT_A_TIME = ConcurrencyLimitConfig(
@@ -53,10 +57,14 @@ def schedule_of(cron: str | None, interval: float | None, timezone: str | None) 
         FlowError: the cron text, the interval or the time zone is not valid.
     """
     if interval is not None:
-        if interval <= 0:
-            raise FlowError(f"--interval {interval:g}: needs a number of seconds above 0")
+        if not 0 < round(interval, 6) <= YEAR:
+            raise FlowError(
+                f"--interval {interval:g}: needs a number of seconds above 0, at most {YEAR}"
+            )
+        if timezone is not None:
+            raise FlowError("--timezone: belongs to --cron; an interval has no zone")
         return Interval(timedelta(seconds=interval))
-    cron = cron or DEFAULT_CRON
+    cron = DEFAULT_CRON if cron is None else cron
     try:
         CronSchedule(cron=cron, timezone=timezone)
     except ValueError as error:
@@ -78,14 +86,16 @@ def server(host: str, port: int) -> Iterator[str]:
 
     Yields:
         The address of its API.
+
+    Raises:
+        FlowError: there is none.
     """
     configured = PREFECT_API_URL.value()
-    if configured and healthy(configured):
-        print(f"using the Prefect server at {configured} (PREFECT_API_URL)", flush=True)
+    if configured:
+        check_configured(configured)
+        _say(f"using the Prefect server at {configured} (PREFECT_API_URL)")
         yield configured
         return
-    if configured:
-        print(f"PREFECT_API_URL={configured} does not answer", flush=True)
     with local_server(host, port, prefect_home() / "server.log", _say) as api_url:
         yield api_url
 
@@ -139,6 +149,8 @@ def serve(schedule: Schedule, parameters: dict[str, Any], api_url: str) -> None:
     old = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([code, old] if old else [code])
     os.environ["PREFECT_API_URL"] = api_url
+    if password := PREFECT_API_AUTH_STRING.value():
+        os.environ["PREFECT_API_AUTH_STRING"] = password
     os.chdir(root)
     try:
         with temporary_settings({PREFECT_API_URL: api_url}):
@@ -150,6 +162,7 @@ def serve(schedule: Schedule, parameters: dict[str, Any], api_url: str) -> None:
                 parameters=parameters,
                 concurrency_limit=ONE_AT_A_TIME,
                 description="Runs the pipeline on a schedule and posts the width report.",
+                tags=[owner()],
                 entrypoint_type=EntrypointType.MODULE_PATH,
             )
             page = api_url.removesuffix("/api")
@@ -168,7 +181,7 @@ def parser() -> argparse.ArgumentParser:
     Returns:
         The parser.
     """
-    made = argparse.ArgumentParser(
+    made = OneLineParser(
         prog="python -m flows.deploy",
         description="Serve the flow on a schedule; starts a local Prefect server if none answers.",
     )
@@ -197,9 +210,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     parameters = {name: getattr(args, name) for name in ("targets", "pull", "push", "commit")}
     try:
+        root = project_root()
         schedule = schedule_of(args.cron, args.interval, args.timezone)
-        read_plan(project_root(), args.targets)
-        with server(args.host, args.port) as api_url:
+        check_port_number(args.port)
+        check_machine(root, args.pull, args.push, args.commit)
+        read_plan(root, args.targets)
+        with only_here(prefect_home()), server(args.host, args.port) as api_url:
+            check_not_served(api_url, f"{width_report.name}/{NAME}", owner())
             serve(schedule, parameters, api_url)
     except FlowError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)

@@ -79,12 +79,28 @@ def must_run(root: Path, name: str) -> bool:
         return any(True for node in nodes for _ in _reasons(node, root))
 
 
+def has_remote(root: Path) -> bool:
+    """Tell whether `dvc push` and `dvc pull` know where to.
+
+    Args:
+        root: the repository.
+
+    Returns:
+        True if the default remote is named, and is one of the configuration.
+
+    Raises:
+        FlowError: see `read_graph`.
+    """
+    with _opened(root) as repo:
+        return repo.config["core"].get("remote") in repo.config["remote"]
+
+
 @contextmanager
 def _opened(root: Path) -> Iterator[Repo]:
     try:
         with Repo(str(root)) as repo:
             yield repo
-    except DvcException as error:
+    except (DvcException, OSError) as error:
         raise FlowError(f"{root}: cannot read the pipeline: {one_line(error)}") from error
 
 

@@ -1,4 +1,8 @@
-"""The one error a user of the flows can cause."""
+"""The one error a user of the flows can cause, and how it is told: in one line."""
+
+import argparse
+import sys
+from typing import NoReturn
 
 
 class FlowError(ValueError):
@@ -16,3 +20,16 @@ def one_line(error: BaseException | str) -> str:
     """
     text = " ".join(str(error).split())
     return text or type(error).__name__
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, without the usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit with status 2.
+
+        Args:
+            message: what is wrong.
+        """
+        print(f"error: {one_line(message)} (see --help)", file=sys.stderr)
+        sys.exit(2)

@@ -10,6 +10,7 @@ from flows.errors import FlowError, one_line
 from flows.plan import Stage
 
 CONNECT_SECONDS = 10.0
+MOST_WORKERS = 256  # of our own: each is a process with the libraries of a stage in memory
 _ADDRESS = re.compile(r"[a-z]+://(?P<host>[^:/]+|\[[0-9a-fA-F:]+\]):(?P<port>\d+)")
 
 
@@ -30,6 +31,8 @@ class Sharding:
         """Refuse what cannot work, before anything runs."""
         if self.workers < 1:
             raise FlowError(f"workers {self.workers}: must be 1 or more")
+        if self.workers > MOST_WORKERS and not self.scheduler:
+            raise FlowError(f"workers {self.workers}: at most {MOST_WORKERS} without a scheduler")
         if self.scheduler and self.workers == 1:
             raise FlowError("scheduler: needs workers of 2 or more")
         if self.scheduler and not _ADDRESS.fullmatch(self.scheduler):

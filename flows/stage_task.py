@@ -15,6 +15,7 @@ from prefect.exceptions import MissingContextError
 
 from flows.children import CHILDREN, ChildResult, Runner, run_child
 from flows.errors import one_line
+from flows.heartbeat import heartbeat
 
 Outcome = Literal["ran", "cached", "skipped", "failed"]
 Cause = Literal["failed", "busy", "network", "stopped"]
@@ -32,7 +33,7 @@ _DVC_HINT = re.compile(
     r"^(To track the changes with git|\s+git add |To enable auto staging|\s+dvc config core\."
     r"|Use `dvc push`|Generating lock file|Updating lock file)"
 )
-_DVC_SUMMARY = re.compile(r"^ERROR: failed to reproduce")
+_DVC_SUMMARY = re.compile(r"^(ERROR: failed to reproduce|Having any troubles\?)")
 
 
 @dataclass(frozen=True)
@@ -173,14 +174,17 @@ def execute(
     """
     found: list[tuple[Outcome, str]] = []
 
-    def on_line(line: str) -> None:
-        if outcome := outcome_of(name, line):
-            found.append(outcome)
-        if not _DVC_HINT.match(line):
-            log(line)
-
     start = time.monotonic()
-    result = runner(command, root, on_line)
+    with heartbeat(name, log) as heard:
+
+        def on_line(line: str) -> None:
+            if outcome := outcome_of(name, line):
+                found.append(outcome)
+            if not _DVC_HINT.match(line):
+                heard()
+                log(line)
+
+        result = runner(command, root, on_line)
     if result.code != 0:
         raise failure(name, result)
     outcome, note = found[-1] if found else ("ran", "")

@@ -4,11 +4,10 @@
 because its tasks run that very command.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,8 +24,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts, children
 from flows.after_run import commit_results, post_reports
+from flows.checks import check_machine, check_writable
+from flows.command_line import parser
 from flows.dvc_graph import must_run, read_graph, read_plan
-from flows.environment import project_root
+from flows.environment import project_root, stages_at_once
 from flows.errors import FlowError, one_line
 from flows.plan import Plan, PlannedStage, Stage
 from flows.server import server_of_a_run
@@ -42,8 +43,6 @@ from flows.stage_task import (
     stage_command,
 )
 
-# Stages side by side. Two trainings on two cores take longer than one after the other.
-STAGES_AT_ONCE = int(os.environ.get("NEUMETA_STAGES_AT_ONCE") or (os.cpu_count() or 1) // 4 or 1)
 # What they write is taken by other stages, so until they have run no plan can be right: what the
 # code of each is, and what the raw data are, which `inputs` looks at every time.
 CODE = "code"
@@ -55,7 +54,7 @@ INTERRUPTED = 130
 
 @flow(
     name="width-report",
-    task_runner=ThreadPoolTaskRunner(max_workers=STAGES_AT_ONCE),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=stages_at_once()),  # type: ignore[arg-type]
     validate_parameters=True,
 )
 def width_report(
@@ -115,6 +114,8 @@ def _run(
     sharding.check_scheduler()
     if dry and experiments:
         raise FlowError("a dry run leaves params.yaml alone: give --dry or experiments, not both")
+    if not dry:
+        check_machine(root, pull, push, commit)
     if experiments:
         use = [sys.executable, "-m", "neumeta", "use", *experiments]
         run_child_task.submit("use", use, str(root)).result()
@@ -228,35 +229,19 @@ def _result(name: str, future: PrefectFuture[StageResult]) -> StageResult:
         return StageResult(name, "failed", one_line(error))
 
 
-def parser() -> argparse.ArgumentParser:
-    """Make the command line's parser.
+def run_before_a_plan(root: Path) -> None:
+    """Run the stages without which there is no plan; a checkout that is read-only stays as it is.
 
-    Returns:
-        The parser.
+    Args:
+        root: the repository.
     """
-    made = argparse.ArgumentParser(
-        prog="python -m flows.width_report", description="Run the pipeline with live logs."
-    )
-    made.add_argument("--experiments", nargs="+", metavar="NAME", help="switch params.yaml first")
-    made.add_argument(
-        "--targets", nargs="+", metavar="NAME", help="experiments, stages, or both as STAGE@NAME"
-    )
-    made.add_argument("--force", action="store_true", help="run the targets though unchanged")
-    made.add_argument("--dry", action="store_true", help="print the plan and stop")
-    made.add_argument("--pull", action="store_true", help="`dvc pull` first")
-    made.add_argument("--push", action="store_true", help="`dvc push` at the end")
-    made.add_argument("--commit", action="store_true", help="git commit dvc.lock and reports")
-    made.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        metavar="N",
-        help="do the jobs of a stage in N shards (Dask)",
-    )
-    made.add_argument(
-        "--scheduler", metavar="ADDRESS", help="of a running Dask scheduler, tcp://HOST:PORT"
-    )
-    return made
+    try:
+        check_writable(root)
+    except FlowError:
+        print("note: the checkout is read-only; the plan is that of the last look", file=sys.stderr)
+        return
+    for name in (name for name in BEFORE_A_PLAN if must_run(root, name)):
+        execute(name, stage_command(name), root, lambda line: None)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -273,10 +258,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.dry and args.experiments:
             raise FlowError("--dry leaves params.yaml alone, so it excludes --experiments")
         Sharding(args.workers, args.scheduler).check_scheduler()
+        root = project_root()
+        if not args.dry:
+            check_machine(root, args.pull, args.push, args.commit)
         if not args.experiments:
-            root = project_root()
-            for name in (name for name in BEFORE_A_PLAN if args.dry and must_run(root, name)):
-                execute(name, stage_command(name), root, lambda line: None)
+            if args.dry:
+                run_before_a_plan(root)
             plan = read_plan(root, args.targets, args.force, done={INPUTS})
             if args.dry:
                 print(plan)
@@ -286,7 +273,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1 if isinstance(error, StageError) else 2
     try:
         # Workers of a scheduler elsewhere could not reach a server of ours: each starts its own.
-        with nullcontext() if args.scheduler else server_of_a_run():
+        with server_of_a_run(own=not args.scheduler):
             state = width_report(**vars(args), return_state=True)
     except FlowError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -303,9 +290,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     status = main()
-    if status == INTERRUPTED:
-        # What Prefect has not sent by now, it would try to send to a server that is gone.
+    # What Prefect has not sent by now, it would try for a minute to send to a server that is gone.
+    with suppress(OSError):  # nobody reads our output any more
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
+    os._exit(status)

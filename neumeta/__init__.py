@@ -1,6 +1,8 @@
 """Neural Metamorphosis: train once, then take a network of any width out of one file."""
 
+import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +20,24 @@ _HOMES = {
     "smooth": "neumeta.permute.smooth",
     "trace_cliques": "neumeta.permute.trace",
 }
+
+
+def _refuse_other_python() -> None:
+    """End a command that another Python than the project's was asked to run, in one line."""
+    needed = ("torch", "numpy", "pydantic", "safetensors", "pandas", "tqdm")
+    lacking = ", ".join(name for name in needed if find_spec(name) is None)
+    if lacking or sys.version_info < (3, 11):
+        version = ".".join(map(str, sys.version_info[:2]))
+        sys.exit(
+            f"error: `python` is {sys.executable} here (version {version}"
+            f"{f', without {lacking}' if lacking else ''}), not the Python of this project; "
+            "use `make report`, or activate its environment, for example `. .venv/bin/activate`"
+        )
+
+
+# As dvc.yaml starts the stages, `python -m neumeta...`: until the module is found it is called so.
+if sys.argv[:1] == ["-m"]:
+    _refuse_other_python()
 
 
 def __getattr__(name: str) -> Any:

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 done, 1 a user's error, 2 wrong arguments.
     """
     args = _parser().parse_args(argv)
-    return guarded("neumeta", lambda: args.run(args))
+    return guarded("neumeta", lambda: args.run(args), f"neumeta {args.command}")
 
 
 def _parser() -> OneLineParser:

@@ -24,6 +24,7 @@ CODE = "code"  # the stage that makes the identities of all others
 IDENTITIES = "code.json"
 INPUTS = "inputs"  # the stage that looks at what lies outside of the pipeline
 FINGERPRINTS = "data/inputs.json"
+RUNS = "data/runs/"  # records of runs
 
 
 def entries() -> dict[str, dict[str, Any]]:
@@ -70,8 +71,26 @@ def test_raw_files_are_looked_at_every_time_and_what_was_found_stays() -> None:
     assert entry_of(INPUTS)["outs"] == [{FINGERPRINTS: {"cache": False, "persist": True}}]
 
 
+def test_what_only_git_keeps_is_not_removed_before_it_is_made_again() -> None:
+    """DVC removes outs before it runs a command: a wrong interpreter would cost a report.
+
+    Not so the records of runs: DVC would keep no run of their stages for later, and git has them.
+    """
+    kept_by_git = [
+        (path, options)
+        for entry in entries().values()
+        for key in ("outs", "metrics", "plots")
+        for item in entry.get(key, [])
+        if isinstance(item, dict)
+        for path, options in item.items()
+        if options.get("cache") is False and not path.startswith(RUNS)
+    ]
+    assert len(kept_by_git) > 20
+    assert [path for path, options in kept_by_git if options.get("persist") is not True] == []
+
+
 def test_identities_are_kept_in_git_and_made_for_every_stage(tmp_path: Path) -> None:
-    assert entry_of(CODE)["outs"] == [{IDENTITIES: {"cache": False}}]
+    assert entry_of(CODE)["outs"] == [{IDENTITIES: {"cache": False, "persist": True}}]
     kept = committed(tmp_path, IDENTITIES) / IDENTITIES  # a failed run leaves none
     assert set(json.loads(kept.read_text())) == set(ALL)
 

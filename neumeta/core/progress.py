@@ -1,75 +1,45 @@
-"""Progress: a bar on a terminal, elsewhere a line every half minute with share and time left.
+"""Progress: a bar on a terminal, elsewhere a line every 20 seconds with share and time left.
 
 Loops may lie inside each other: the networks of a comparison, the epochs of one, its steps. A line
 tells of the outermost loop, by whose items the work is counted, and in brackets where the loops
-inside it are. While a stage works (`working`), a thread sees to it that a line comes in time, also
-from within a step that takes minutes.
+inside it are. While a command works (`working`), a thread sees to it that a line comes in time,
+also from within a step that takes minutes. The time since the last line runs on from one loop to
+the next: many short ones are no reason to be silent. Of the processes of `torchrun` one tells.
 """
 
 import logging
+import os
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 from tqdm import tqdm
 
-LINE_EVERY_SECONDS = 30.0
-SAMPLE_EVERY_SECONDS = 10.0
-_SAMPLES = 6  # of positions; speed is that of the last minute, or of the last five slow items
+from neumeta.core.loop import Loop, clock_text, lead, progress_line
+
+LINE_EVERY_SECONDS = 20.0
+START_UP_SECONDS = 5.0  # that an interpreter took for its imports, in which nobody told anything
 _log = logging.getLogger("neumeta")
 T = TypeVar("T")
 
 
-class Loop:
-    """A loop that runs.
+@dataclass(frozen=True)
+class Work:
+    """What runs under a name.
 
     Attributes:
-        label: Shown before the numbers; may be empty.
-        unit: Name of one item.
-        total: Items in all.
-        done: Items done.
-        item: Name of the current item; may be empty.
+        title: The name; empty outside of a command.
+        loops: The loops that run, the outermost first.
+        start: When it began, seconds.
     """
 
-    def __init__(self, label: str, unit: str, total: int, done: int, now: float) -> None:
-        """Start the loop.
-
-        Args:
-            label: See the attributes.
-            unit: Likewise.
-            total: Likewise.
-            done: Items done before, by an interrupted run.
-            now: Time, seconds.
-        """
-        self.label, self.unit, self.total, self.done, self.item = label, unit, total, done, ""
-        self._samples = deque([(now, done)], maxlen=_SAMPLES)
-
-    def advance(self, now: float) -> None:
-        """Count an item.
-
-        Args:
-            now: Time, seconds.
-        """
-        self.done += 1
-        if now - self._samples[-1][0] >= SAMPLE_EVERY_SECONDS:
-            self._samples.append((now, self.done))
-
-    def rate(self, now: float, share: float) -> float:
-        """Items per second of late.
-
-        Args:
-            now: Time, seconds.
-            share: How much of the current item is done, 0 to 1, as far as loops inside it tell.
-
-        Returns:
-            0 where nothing tells.
-        """
-        start, counted = self._samples[0]
-        return (self.done + share - counted) / (now - start) if now > start else 0.0
+    title: str
+    loops: list[Loop]
+    start: float
 
 
 class Reporter:
@@ -84,17 +54,32 @@ class Reporter:
         self.clock = clock
         self.title = ""
         self.loops: list[Loop] = []
-        self._start = self._told = clock()
+        self._start = self._told = self._busy = clock()
         self._lock = threading.Lock()
 
-    def begin(self, title: str) -> None:
+    def begin(self, title: str) -> Work:
         """Start work under a name.
 
         Args:
             title: Shown before all else.
+
+        Returns:
+            The work of which this is a part, for `resume`.
         """
+        outer = Work(self.title, self.loops, self._start)
+        self._start = self.clock()
+        if not outer.title:
+            self._told = self._start - START_UP_SECONDS
         self.title, self.loops = title, []
-        self._start = self._told = self.clock()
+        return outer
+
+    def resume(self, work: Work) -> None:
+        """End what `begin` started and go on with what was around it.
+
+        Args:
+            work: That `begin` gave.
+        """
+        self.title, self.loops, self._start = work.title, work.loops, work.start
 
     def enter(self, label: str, unit: str, total: int, done: int) -> Loop:
         """Start a loop inside those that run.
@@ -108,9 +93,11 @@ class Reporter:
         Returns:
             The loop; `leave` ends it.
         """
-        if not (self.loops or self.title):  # not within a stage: the first line counts from here
-            self._told = self.clock()
-        loop = Loop(label, unit, total, done, self.clock())
+        now = self.clock()
+        # Not within a command, and not soon after another loop: the first line counts from here.
+        if not (self.loops or self.title) and now - self._busy > LINE_EVERY_SECONDS:
+            self._told = now
+        loop = Loop(label, unit, total, done, now)
         self.loops.append(loop)
         return loop
 
@@ -120,6 +107,7 @@ class Reporter:
         Args:
             loop: That `enter` gave.
         """
+        self._busy = self.clock()
         if loop in self.loops:
             del self.loops[self.loops.index(loop) :]
 
@@ -149,7 +137,7 @@ class Reporter:
         """
         now, loops = self.clock(), list(self.loops)
         if not loops:
-            return f"{self.title}: {_clock_text(now - self._start)} so far"
+            return f"{self.title}: {clock_text(now - self._start)} so far"
         share = 0.0
         for loop in reversed(loops[1:]):
             share = (loop.done + share) / loop.total if loop.total else 0.0
@@ -157,7 +145,7 @@ class Reporter:
         label = ": ".join(text for text in (self.title, outer.label) if text)
         rate = outer.rate(now, share)
         text = progress_line(label, outer.unit, outer.done, outer.total, rate, share)
-        inner = [f"{_lead(i.label)}{i.done}/{i.total} {i.unit}s" for i in loops[1:]]
+        inner = [f"{lead(i.label)}{i.done}/{i.total} {i.unit}s" for i in loops[1:]]
         details = inner or [loop.item for loop in loops if loop.item]
         return f"{text} ({', '.join(details)})" if details else text
 
@@ -188,7 +176,7 @@ def progress(
     nested = bool(reporter.loops)
     loop = reporter.enter(label, unit, done + len(items), done)
     bar = None
-    if sys.stderr.isatty() and not (nested and loop.total == 1):
+    if sys.stderr.isatty() and speaks() and not (nested and loop.total == 1):
         bar = tqdm(desc=label, unit=unit, initial=done, total=loop.total, leave=not nested)
     try:
         for item in items:
@@ -216,7 +204,7 @@ def working(title: str) -> Iterator[None]:
         Nothing.
     """
     reporter, over = _reporter, threading.Event()
-    reporter.begin(title)
+    outer = reporter.begin(title)
 
     def watch() -> None:
         while not over.wait(max(reporter.wait(), 0.01)):
@@ -232,7 +220,19 @@ def working(title: str) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        reporter.begin("")
+        reporter.resume(outer)
+
+
+def speaks(env: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether this process is the one that tells of the work.
+
+    Args:
+        env: The environment, in which `torchrun` numbers the processes it started.
+
+    Returns:
+        True for a process alone, and for the first of several.
+    """
+    return "TORCHELASTIC_RUN_ID" not in env or env.get("RANK", "0") == "0"
 
 
 def current_title() -> str:
@@ -242,36 +242,3 @@ def current_title() -> str:
         What `working` was given; empty outside.
     """
     return _reporter.title
-
-
-def progress_line(
-    label: str, unit: str, done: int, total: int, rate: float, share: float = 0.0
-) -> str:
-    """Text of one line.
-
-    Args:
-        label: What runs.
-        unit: Name of one item.
-        done: Items done.
-        total: Items in all.
-        rate: Items per second; 0 where it is not known yet.
-        share: How much of the current item is done, 0 to 1.
-
-    Returns:
-        For example `train seed 0: 300/1200 steps, 25.0 steps/s, 0:36 left`; slower than one a
-        second it gives seconds per item.
-    """
-    counted = f"{_lead(label)}{done}/{total} {unit}s"
-    if rate <= 0:
-        return f"{counted}, time left not known yet"
-    speed = f"{rate:.1f} {unit}s/s" if rate >= 1 else f"{1 / rate:.1f} s/{unit}"
-    return f"{counted}, {speed}, {_clock_text((total - done - share) / rate)} left"
-
-
-def _lead(label: str) -> str:
-    return f"{label}: " if label else ""
-
-
-def _clock_text(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"

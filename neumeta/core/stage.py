@@ -18,7 +18,7 @@ from neumeta.core.errors import UserError
 from neumeta.core.fields import ComputingSection
 from neumeta.core.files import atomic_write_text, check_writable, write_json
 from neumeta.core.first_run import committed, hashes_of
-from neumeta.core.progress import working
+from neumeta.core.progress import speaks, working
 from neumeta.core.unchanged import unchanged
 
 if TYPE_CHECKING:
@@ -109,10 +109,10 @@ def staged(name: str, body: Callable[[], None], what: str = "") -> int:
 
     def work() -> None:
         deterministic()
-        with working(f"{name} {what}".strip()), unchanged(name):
+        with unchanged(name):
             body()
 
-    return guarded(name, work)
+    return guarded(name, work, f"{name} {what}".strip())
 
 
 def compute_with(params: ComputingSection) -> None:
@@ -138,19 +138,23 @@ def deterministic() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-def guarded(name: str, body: Callable[[], None]) -> int:
+def guarded(name: str, body: Callable[[], None], title: str = "") -> int:
     """Run a command's body; a user's error becomes one line and exit status 1.
 
     Args:
         name: Shown before the error.
         body: Does the work.
+        title: Shown in progress lines; the name where it is empty.
 
     Returns:
         The exit status.
     """
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    # Of the processes that train together one tells how far they are; each tells what goes wrong.
+    level = logging.INFO if speaks() else logging.WARNING
+    logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
     try:
-        body()
+        with working(title or name):
+            body()
     except UserError as error:
         print(f"{name}: error: {error}", file=sys.stderr)
         return 1

@@ -8,7 +8,6 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 import matplotlib
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -41,7 +40,10 @@ _RC: dict[str, Any] = {
 @contextmanager
 def look() -> Iterator[None]:
     """Draw inside this: matplotlib's defaults and the house style, whatever the user's settings."""
-    with matplotlib.style.context(["default", _RC]):
+    # Not matplotlib.style: it reads all styles of the user, and one that is damaged ends it.
+    settings: dict[Any, Any] = {**matplotlib.rcParamsDefault, **_RC}
+    del settings["backend"]
+    with matplotlib.rc_context(settings):
         yield
 
 

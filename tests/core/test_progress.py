@@ -6,7 +6,15 @@ import time
 import pytest
 
 from neumeta.core import progress as module
-from neumeta.core.progress import LINE_EVERY_SECONDS, Reporter, progress, progress_line, working
+from neumeta.core.loop import progress_line
+from neumeta.core.progress import (
+    LINE_EVERY_SECONDS,
+    START_UP_SECONDS,
+    Reporter,
+    progress,
+    speaks,
+    working,
+)
 
 
 class Clock:
@@ -37,16 +45,16 @@ def test_line_tells_speed_and_time_left() -> None:
     assert progress_line("", "INR", 0, 3, 0.0) == "0/3 INRs, time left not known yet"
 
 
-def test_a_line_each_half_minute_without_a_terminal(
+def test_lines_without_a_terminal_come_within_half_a_minute(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number, item in enumerate(progress(range(6), "x", done=4)):
         assert item == number
-        clock.now += 20
+        clock.now += 15
     assert caplog.messages == [
-        "x: 6/10 steps, 20.0 s/step, 1:20 left",
-        "x: 8/10 steps, 20.0 s/step, 0:40 left",
-        "x: 10/10 steps, 20.0 s/step, 0:00 left",
+        "x: 6/10 steps, 15.0 s/step, 1:00 left",
+        "x: 8/10 steps, 15.0 s/step, 0:30 left",
+        "x: 10/10 steps, 15.0 s/step, 0:00 left",
     ]
 
 
@@ -62,18 +70,74 @@ def test_inner_loops_are_told_with_the_share_of_the_stage(
                 clock.now += 1
                 seen = len(told)
                 told += [clock.now] * (len(caplog.messages) - seen)
-    assert max(b - a for a, b in zip([1000.0, *told], told, strict=False)) <= 31
+    assert max(b - a for a, b in zip([995.0, *told], told, strict=False)) <= 21
     assert caplog.messages == [
         f"baselines digits: {line}"
         for line in (
-            "1/3 networks, 100.0 s/network, 2:50 left (individual h=3: 1/4 epochs, 5/25 steps)",
-            "1/3 networks, 100.0 s/network, 2:20 left (individual h=3: 2/4 epochs, 10/25 steps)",
-            "1/3 networks, 100.0 s/network, 1:50 left (individual h=3: 3/4 epochs, 15/25 steps)",
-            "2/3 networks, 100.0 s/network, 1:20 left (individual h=3: 0/4 epochs, 20/25 steps)",
-            "2/3 networks, 100.0 s/network, 0:50 left (individual h=3: 1/4 epochs, 25/25 steps)",
-            "2/3 networks, 100.0 s/network, 0:20 left (individual h=3: 3/4 epochs, 5/25 steps)",
+            "1/3 networks, 100.0 s/network, 3:05 left (individual h=3: 0/4 epochs, 15/25 steps)",
+            "1/3 networks, 100.0 s/network, 2:45 left (individual h=3: 1/4 epochs, 10/25 steps)",
+            "1/3 networks, 100.0 s/network, 2:25 left (individual h=3: 2/4 epochs, 5/25 steps)",
+            "1/3 networks, 100.0 s/network, 2:05 left (individual h=3: 2/4 epochs, 25/25 steps)",
+            "1/3 networks, 100.0 s/network, 1:45 left (individual h=3: 3/4 epochs, 20/25 steps)",
+            "2/3 networks, 100.0 s/network, 1:25 left (individual h=3: 0/4 epochs, 15/25 steps)",
+            "2/3 networks, 100.0 s/network, 1:05 left (individual h=3: 1/4 epochs, 10/25 steps)",
+            "2/3 networks, 100.0 s/network, 0:45 left (individual h=3: 2/4 epochs, 5/25 steps)",
+            "2/3 networks, 100.0 s/network, 0:25 left (individual h=3: 2/4 epochs, 25/25 steps)",
+            "2/3 networks, 100.0 s/network, 0:05 left (individual h=3: 3/4 epochs, 20/25 steps)",
         )
     ]
+
+
+@pytest.mark.parametrize("title", ["", "baselines digits"])
+def test_many_short_loops_are_not_silent(
+    clock: Clock, caplog: pytest.LogCaptureFixture, title: str
+) -> None:
+    """Phases of 18 s each, in a command and without one: the time runs on from one to the next."""
+    if title:
+        module._reporter.begin(title)
+    told, start = [clock.now], clock.now
+    for number in range(15):
+        for _ in progress(range(9), f"phase {number}"):
+            clock.now += 2
+            seen = len(told) - 1
+            told += [clock.now] * (len(caplog.messages) - seen)
+    assert len(told) > 10
+    assert max(b - a for a, b in zip(told, [*told[1:], clock.now], strict=True)) <= 30
+    assert clock.now - start == 270
+
+
+def test_after_a_pause_the_first_line_of_a_loop_counts_from_its_start(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a notebook, where minutes pass between two calls."""
+    clock.now += 600
+    for _ in progress(range(3), "short"):
+        clock.now += 5
+    assert caplog.messages == []
+
+
+def test_work_inside_other_work_gives_the_name_back(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with working("neumeta code"):
+        for _ in progress(range(2), "twins", "run"):
+            with working("train digits"):
+                assert module._reporter.line() == "train digits: 0:00 so far"
+            assert module._reporter.line().startswith("neumeta code: twins: ")
+    assert module.current_title() == "" and module._reporter.loops == []
+
+
+def test_of_the_processes_of_torchrun_one_tells(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert speaks({}) and speaks({"RANK": "1"})  # of another launcher's making: a process alone
+    assert speaks({"TORCHELASTIC_RUN_ID": "a", "RANK": "0"})
+    assert not speaks({"TORCHELASTIC_RUN_ID": "a", "RANK": "1"})
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert list(progress(range(3), "walk")) == [0, 1, 2]
+    assert capsys.readouterr().err == ""
 
 
 def test_speed_is_that_of_late(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
@@ -98,7 +162,7 @@ def test_a_step_that_takes_long_is_not_silent(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Lines come from a thread while the work says nothing; here every 50 ms."""
-    assert LINE_EVERY_SECONDS <= 30
+    assert LINE_EVERY_SECONDS + START_UP_SECONDS <= 25
     monkeypatch.setattr(module, "LINE_EVERY_SECONDS", 0.05)
     monkeypatch.setattr(sys, "stderr", io.StringIO())  # no terminal
     caplog.set_level(logging.INFO, logger="neumeta")

@@ -31,7 +31,12 @@ def test_schedules_of_the_command_line() -> None:
         ("often", None, None, "--cron 'often': not a schedule; needs five fields"),
         ("0 3 * *", None, None, "--cron '0 3 * *': not a schedule; needs five fields"),
         ("0 3 * * *", None, "Mars/Base", "--timezone 'Mars/Base': not a schedule"),
+        ("", None, None, "--cron '': not a schedule; needs five fields"),
         (None, 0.0, None, "--interval 0: needs a number of seconds above 0"),
+        (None, float("nan"), None, "--interval nan: needs a number of seconds above 0, at most"),
+        (None, 1e30, None, "--interval 1e+30: needs a number of seconds above 0, at most"),
+        (None, 1e-9, None, "--interval 1e-09: needs a number of seconds above 0, at most"),
+        (None, 60.0, "UTC", "--timezone: belongs to --cron"),
     ],
 )
 def test_a_wrong_schedule_is_one_line(
@@ -94,7 +99,23 @@ def test_one_command_serves_scheduled_runs_that_finish_and_can_be_cancelled(
         assert completed["auto_scheduled"] and completed["deployment_id"]
         assert completed["parameters"]["targets"] == ["data@digits"]
         assert completed["state"]["message"] == "1 cached"
+        # A second one is refused, of this machine and of another, and the first goes on.
+        for home, where, reason in (
+            (tmp_path / "prefect", {}, f"is served already, by process {process.pid} ("),
+            (tmp_path / "elsewhere", {"PREFECT_API_URL": api_url}, f"{api_url} has width-report/"),
+        ):
+            second = subprocess.run(
+                [*command, "--targets", "index"],
+                cwd=PROJECT,
+                env=env | {"PREFECT_HOME": str(home), **where},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert second.returncode == 2 and second.stderr.count("\n") == 1
+            assert second.stderr.startswith("error: ") and reason in second.stderr
         deployment = post(api_url, "deployments/filter", {})[0]
+        assert deployment["parameters"]["targets"] == ["data@digits"] and not deployment["paused"]
         assert deployment["global_concurrency_limit"]["limit"] == 1
         assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
 

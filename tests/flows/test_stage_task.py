@@ -2,13 +2,17 @@
 
 import pickle
 import sys
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 from prefect.states import Failed, State
 
+from flows import stage_task
 from flows.children import ChildResult
+from flows.heartbeat import SILENCE, heartbeat
 from flows.stage_task import (
     RETRIES,
     StageError,
@@ -138,3 +142,28 @@ def test_the_task_runs_without_a_server(tmp_path: Path) -> None:
     assert result.outcome == "ran" and result.seconds > 0
     with pytest.raises(StageError, match="hello ended with exit code 7: no output"):
         run_child_task.fn("hello", [sys.executable, "-c", "raise SystemExit(7)"], str(tmp_path))
+
+
+def test_a_silent_child_is_told_of_and_one_that_speaks_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`dvc push` says nothing where there is no terminal; here a line is due every 0.2 s."""
+
+    def silent(command: Sequence[str], cwd: Path, on_line: Callable[[str], None]) -> ChildResult:
+        time.sleep(0.7)
+        return ChildResult(0, ())
+
+    def speaking(command: Sequence[str], cwd: Path, on_line: Callable[[str], None]) -> ChildResult:
+        for _ in range(14):
+            on_line("step")
+            time.sleep(0.05)
+        return ChildResult(0, ())
+
+    assert SILENCE < 30
+    monkeypatch.setattr(stage_task, "heartbeat", partial(heartbeat, every=0.2))
+    lines: list[str] = []
+    execute("push", [], Path(), lines.append, silent)
+    assert 2 <= len(lines) <= 3 and set(lines) <= {"push: 0:00 so far", "push: 0:01 so far"}
+    lines.clear()
+    execute("push", [], Path(), lines.append, speaking)
+    assert set(lines) == {"step"}

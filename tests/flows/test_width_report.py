@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows import width_report as width_report_module
+from flows.errors import FlowError
 from flows.plan import PlannedStage, Stage
 from flows.server import healthy
 from flows.stage_task import StageResult
@@ -77,6 +79,21 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(
     assert main(["--dry", "--targets", "alpha"]) == 0
     assert "run         param alpha.train.add: 100 -> 150\n" in capsys.readouterr().out
     assert (done / "dvc.lock").read_bytes() == lock
+
+
+def test_a_plan_needs_no_checkout_that_can_be_written(
+    done: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_only(root: Path) -> None:
+        raise FlowError(f"{root}: cannot be written")
+
+    monkeypatch.setenv("NEUMETA_ROOT", str(done))
+    monkeypatch.setattr(width_report_module, "check_writable", read_only)
+    monkeypatch.setattr(width_report_module, "must_run", lambda root, name: True)
+    assert main(["--dry", "--targets", "alpha"]) == 0
+    written = capsys.readouterr()
+    assert written.out.startswith("4 stages in 4 waves: ")
+    assert written.err == "note: the checkout is read-only; the plan is that of the last look\n"
 
 
 def test_a_first_run_leaves_the_lock_and_files_of_dvc_repro_and_posts_artifacts(

@@ -1,6 +1,11 @@
 """What all figures share: colours, the axis of accuracies, and how they come into a page."""
 
+import ast
+import os
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +13,7 @@ from matplotlib.axes import Axes
 
 from neumeta.report import figures
 from neumeta.report.palette import PALETTE, light
+from tests.toy import ROOT
 
 
 def drawn() -> str:
@@ -25,6 +31,60 @@ def drawn() -> str:
 def test_equal_figures_are_equal_bytes_without_a_date() -> None:
     assert drawn() == drawn()
     assert "<dc:date>" not in drawn() and ET.fromstring(drawn()).tag.endswith("svg")
+
+
+DAMAGED = b"\xff\xfe\x00bad"
+
+
+@pytest.mark.parametrize(
+    ("variables", "files"),
+    [
+        ({"MPLBACKEND": "module://matplotlib_inline.backend_inline"}, {}),
+        ({"MPLBACKEND": "foo"}, {}),
+        ({"MATPLOTLIBRC": "rc"}, {"rc": b"font.size: 20\ntext.usetex: True\nbackend: foo\n"}),
+        ({"MATPLOTLIBRC": "rc"}, {"rc": DAMAGED}),
+        ({}, {"matplotlibrc": DAMAGED}),
+        ({"MPLCONFIGDIR": "."}, {"matplotlibrc": DAMAGED, "stylelib/bad.mplstyle": DAMAGED}),
+        ({"MPLCONFIGDIR": "."}, {"stylelib/default.mplstyle": b"font.size: 40\n"}),
+        ({"MPLCONFIGDIR": "/proc/none", "HOME": "/proc/none"}, {}),
+        ({"LC_ALL": "tr_TR.UTF-8", "PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"}, {}),
+    ],
+)
+def test_settings_of_the_user_change_no_byte(
+    tmp_path: Path, variables: dict[str, str], files: dict[str, bytes]
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", "from tests.report.test_figures import drawn; print(drawn())"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode() == drawn() + "\n"
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of the modules that a file imports, and the packages they are in."""
+    nodes = [*ast.walk(ast.parse(path.read_text("utf-8")))]
+    names = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    return names | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
+def test_matplotlib_is_imported_by_the_kit_first() -> None:
+    """Any other first import would read the settings of the user."""
+    drawing = [
+        path
+        for path in sorted((ROOT / "neumeta").rglob("*.py"))
+        if any(name.split(".")[0] == "matplotlib" for name in imports(path))
+    ]
+    assert len(drawing) >= 3
+    for path in drawing:
+        first = imports(path.parent / "__init__.py")
+        assert first & {"neumeta.report", "neumeta.report._matplotlib"}, path
 
 
 def test_a_run_of_trained_values_is_one_shade() -> None:
