@@ -10,6 +10,7 @@ from neumeta.core.identity import read_tree
 from neumeta.core.ledger import LEDGER, identities, read_ledger
 from neumeta.core.reading import load_value
 from neumeta.core.stage import flags, guarded, stage_parser
+from neumeta.core.targets import json_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(argv, stage_parser("code", "--selected", "--out"))
+    writes = {"--out": json_of("code", "data", "fetch")}
+    args = flags(argv, stage_parser("code", "--selected", *writes, writes=writes))
 
     def body() -> None:
         root = Path()

@@ -10,6 +10,7 @@ from neumeta.core.errors import UserError
 from neumeta.core.reading import PARAMS_FILE, load_section, load_value
 from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
 from neumeta.core.tables import write_table
+from neumeta.core.targets import checkpoint, record, table
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.evaluator import validation_on
 from neumeta.models.params import FamilyParams
@@ -30,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = stage_parser("fetch", "--experiment", "--dataset", "--out", "--history", "--record")
+    writes = {"--out": checkpoint("network"), "--history": table(CURVE_COLUMNS)}
+    writes["--record"] = record("fetch")
+    parser = stage_parser("fetch", "--experiment", "--dataset", *writes, writes=writes)
     add_device_flag(parser)
     args = flags(argv, parser)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from neumeta.core.files import atomic_write_text
 from neumeta.core.stage import flags, stage_parser, staged
+from neumeta.core.targets import page
 from neumeta.report.overview import read_summaries, render_overview
 
 
@@ -17,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(argv, stage_parser("index", "--summaries", "--out"))
+    args = flags(argv, stage_parser("index", "--summaries", "--out", writes={"--out": page()}))
 
     def body() -> None:
         atomic_write_text(args.out, render_overview(read_summaries(args.summaries)))

@@ -16,6 +16,7 @@ from neumeta.core.file_hashes import FileHashes
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section, load_value
 from neumeta.core.stage import flags, guarded, stage_parser
+from neumeta.core.targets import json_of
 from neumeta.data.inputs import input_files
 from neumeta.data.params import DataParams
 from neumeta.training.params import FetchParams
@@ -34,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(argv, stage_parser("inputs", "--selected", "--out"))
+    writes = {"--out": json_of("data", "networks")}
+    args = flags(argv, stage_parser("inputs", "--selected", *writes, writes=writes))
 
     def body() -> None:
         selected = load_value("selected", args.selected)

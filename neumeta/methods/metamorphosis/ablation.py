@@ -177,7 +177,7 @@ class Ablation:
         return self._evaluators[name]
 
 
-def inr_files(lines: Sequence[Line], store: JobStore[Outcome]) -> set[Path]:
+def kept_inrs(lines: Sequence[Line], store: JobStore[Outcome]) -> set[Path]:
     """Where the INRs of an ablation lie.
 
     Args:

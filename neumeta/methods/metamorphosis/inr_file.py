@@ -1,5 +1,6 @@
 """The file of a trained INR: everything that is needed to build networks of any width."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 from neumeta.core.checkpoint import read_checkpoint, require_tensors, trusting, write_checkpoint
 from neumeta.core.errors import UserError
 from neumeta.core.fields import Section, Seed, Width
+from neumeta.core.targets import Output, folder_of
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.params.train import (
     CoordinateParams,
@@ -40,6 +42,54 @@ class InrFacts(Section):
 
 
 HEADER_KEYS = tuple(InrFacts.model_fields)
+_NAME = re.compile(r"seed-(0|[1-9][0-9]{0,9})\.safetensors")
+
+
+def inr_name(seed: int) -> str:
+    """Name the file of the INR of a seed.
+
+    Args:
+        seed: Of its training.
+
+    Returns:
+        The name without a folder.
+    """
+    return f"seed-{seed}.safetensors"
+
+
+def inr_files(folder: str | Path) -> list[Path]:
+    """List the INRs of an experiment by seed.
+
+    Args:
+        folder: Output folder of the train stage.
+
+    Returns:
+        Files in the order of their seeds; empty where there is none.
+
+    Raises:
+        UserError: If another file of weights lies there: nobody knows whether it is meant.
+    """
+    found: dict[int, Path] = {}
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        match = _NAME.fullmatch(path.name)
+        if match is None:
+            raise UserError(f"{path}: is no seed-N.safetensors; INRs are named by their seed")
+        found[int(match[1])] = path
+    return [found[seed] for seed in sorted(found)]
+
+
+def inr_folder() -> Output:
+    """Say that the folder of INRs is written.
+
+    Returns:
+        The kind of output.
+    """
+    return folder_of(
+        "a folder of seed-N.safetensors",
+        lambda folder: all(
+            _NAME.fullmatch(path.name) or path.name.startswith(".") for path in folder.iterdir()
+        ),
+    )
 
 
 def write_inr(

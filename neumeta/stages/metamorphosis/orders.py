@@ -7,6 +7,7 @@ from typing import Any
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.targets import json_of, record
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.orders.orders import measure_orders
@@ -25,12 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(
-        argv,
-        stage_parser(
-            "metamorphosis.orders", "--network", "--dataset", "--base", "--out", "--record"
-        ),
-    )
+    writes = {"--out": json_of("network", "test_size"), "--record": record("orders")}
+    compulsory = ("--network", "--dataset", "--base", *writes)
+    args = flags(argv, stage_parser("metamorphosis.orders", *compulsory, writes=writes))
 
     def body() -> None:
         params = load_section(OrdersParams, "orders")

@@ -8,6 +8,7 @@ from neumeta.core.files import atomic_write_text
 from neumeta.core.reading import load_section
 from neumeta.core.records import StageRun, read_json
 from neumeta.core.stage import flags, git_revision, stage_parser, staged
+from neumeta.core.targets import json_of, report_folder
 from neumeta.measure.frames import read_frame
 from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS, HISTORY_COLUMNS
 from neumeta.methods.metamorphosis.params.experiment import ReportParams
@@ -26,8 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     compulsory = ["--experiment", "--base-history", "--permute", "--train-history", "--sweep"]
-    compulsory += ["--baselines", "--ablate", "--dataset", "--out", "--summary"]
-    parser = stage_parser("metamorphosis.report", *compulsory)
+    writes = {"--out": report_folder(), "--summary": json_of("experiment", "headline")}
+    compulsory += ["--baselines", "--ablate", "--dataset", *writes]
+    parser = stage_parser("metamorphosis.report", *compulsory, writes=writes)
     parser.add_argument("--inr", help="folder of the INRs, to tell their size")
     parser.add_argument(
         "--runs", nargs="+", required=True, help="*.run.json of all stages, in pipeline order"

@@ -10,6 +10,7 @@ from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
 from neumeta.core.shard import asked_shard
 from neumeta.core.stage import add_device_flag, device_of, flags, recorded, stage_parser, staged
+from neumeta.core.targets import json_of, record
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.orders.inrs import OrderStudy, controls
 from neumeta.methods.metamorphosis.params.study import StudyInrParams, study_params
@@ -28,8 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    names = ("--study", "--experiment", "--dataset", "--base", "--out", "--record")
-    parser = stage_parser("metamorphosis.study", *names, shards=True)
+    writes = {"--out": json_of("experiment", "rows"), "--record": record("study")}
+    compulsory = ("--study", "--experiment", "--dataset", "--base", *writes)
+    parser = stage_parser("metamorphosis.study", *compulsory, shards=True, writes=writes)
     add_device_flag(parser)
     args = flags(argv, parser)
 

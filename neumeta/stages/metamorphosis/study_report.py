@@ -9,6 +9,7 @@ from neumeta.core.files import atomic_write_text
 from neumeta.core.reading import load_section
 from neumeta.core.records import StageRun, read_json
 from neumeta.core.stage import flags, git_revision, stage_parser, staged
+from neumeta.core.targets import json_of, report_folder
 from neumeta.methods.metamorphosis.orders_report.inputs import (
     NetworkOrders,
     StudyInputs,
@@ -27,8 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    names = ("--study", "--orders", "--inrs", "--record", "--out", "--summary")
-    args = flags(argv, stage_parser("metamorphosis.study_report", *names))
+    writes = {"--out": report_folder(), "--summary": json_of("experiment", "headline")}
+    compulsory = ("--study", "--orders", "--inrs", "--record", *writes)
+    args = flags(argv, stage_parser("metamorphosis.study_report", *compulsory, writes=writes))
 
     def body() -> None:
         section = load_section(StudyParams, args.study)
