@@ -34,11 +34,12 @@ class Output:
     folder: bool = False
 
 
-def checkpoint(kind: str) -> Output:
+def checkpoint(kind: str, suffix: str = ".safetensors") -> Output:
     """Say that a checkpoint is written.
 
     Args:
         kind: Its kind, such as `network`.
+        suffix: That its name must end in.
 
     Returns:
         The kind of output.
@@ -52,7 +53,7 @@ def checkpoint(kind: str) -> Output:
         except UserError:
             return False
 
-    return Output(f"a checkpoint of kind {kind!r}", ".safetensors", made)
+    return Output(f"a checkpoint of kind {kind!r}", suffix, made)
 
 
 def table(columns: Collection[str]) -> Output:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from neumeta.core.checkpoint import read_checkpoint, require_tensors, trusting, write_checkpoint
 from neumeta.core.errors import UserError
+from neumeta.data.pixels import normalise
 from neumeta.data.spec import InputSpec
 
 SplitName = Literal["train", "val", "test"]
@@ -135,9 +136,7 @@ class Dataset:
         Returns:
             Float32 of the same shape.
         """
-        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(1, -1, 1, 1)
-        return (images.float() / self.pixel_max - mean) / std
+        return normalise(images, self.pixel_max, self.mean, self.std)
 
     def content_sha256(self) -> str:
         """Hash pixels and labels of all splits.

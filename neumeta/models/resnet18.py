@@ -74,9 +74,7 @@ class ResNet18(nn.Module):
         value = inputs
         if part != "tail":
             value = self.maxpool(self.relu(self.bn1(self.conv1(value))))
-        value = self.layer4(
-            self.layer3(self.layer2(self.layer1(value, part), part), part), part
-        )
+        value = self.layer4(self.layer3(self.layer2(self.layer1(value, part), part), part), part)
         if part == "trunk":
             return value
         return self.fc(torch.flatten(F.adaptive_avg_pool2d(value, 1), 1))

@@ -28,6 +28,24 @@ class Arrangement:
 
     indices: Mapping[Axis, Int[Tensor, " size"]]
 
+    def __eq__(self, other: object) -> bool:
+        """Whether two arrangements move the same places alike.
+
+        Args:
+            other: Anything.
+
+        Returns:
+            True for equal indices of the same axes.
+        """
+        if not isinstance(other, Arrangement):
+            return NotImplemented
+        return self.indices.keys() == other.indices.keys() and all(
+            torch.equal(index.cpu(), other.indices[axis].cpu())
+            for axis, index in self.indices.items()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
     @classmethod
     def of_orders(
         cls, groups: Sequence[Group], orders: Orders, tensors: Mapping[str, Tensor]
@@ -107,7 +125,7 @@ class Arrangement:
         """Write it as safetensors, atomically.
 
         Args:
-            path: Target file.
+            path: Target file; one that is there must be an arrangement, too.
         """
         axes = sorted(self.indices)
         tensors = {str(number): self.indices[axis] for number, axis in enumerate(axes)}

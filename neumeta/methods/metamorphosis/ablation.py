@@ -123,6 +123,7 @@ class Ablation:
                 return load(path, self._device)
             except UserError as error:
                 _log.warning("%s; training it again", error)
+                path.unlink()
         trainer = Trainer(self._problem_of(variant.train), variant.seed)
         try:
             inr, collapsed = trainer.run(), False

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neumeta.core.checkpoint import read_checkpoint, require_tensors, trusting, write_checkpoint
 from neumeta.core.errors import UserError
-from neumeta.core.fields import Section, Seed, Width
+from neumeta.core.fields import MOST_NOISE, Section, Seed, Width
 from neumeta.core.targets import Output, folder_of
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.params.train import (
@@ -35,7 +35,7 @@ class InrFacts(Section):
     """What the header of an INR says beside its family."""
 
     inr: InrShape
-    noise: float = Field(ge=0, le=4, description="half range of sampling, channels")
+    noise: float = Field(ge=0, le=MOST_NOISE, description="half range of sampling, channels")
     seed: Seed
     train_widths: list[Width] = Field(min_length=1)
     data_sha256: str
