@@ -1,4 +1,4 @@
-"""The command `neumeta`: sample, info, evaluate, permute, check, use, code."""
+"""The command `neumeta`: sample, info, evaluate, permute, check, use, new, code."""
 
 import argparse
 import sys
@@ -82,6 +82,12 @@ def _parser() -> OneLineParser:
     use.add_argument("--params", default="params.yaml", help="the parameter file")
     use.set_defaults(run=_use)
 
+    new = commands.add_parser("new", help="add an experiment on a folder of images to the file")
+    new.add_argument("name", metavar="NAME", help="lower-case letters, digits and '-'")
+    new.add_argument("--images", required=True, help="folder or zip, as the README describes it")
+    new.add_argument("--params", default="params.yaml", help="the parameter file")
+    new.set_defaults(run=_new)
+
     code = commands.add_parser("code", help="what a change of code does to committed results")
     asked = code.add_subparsers(dest="question", required=True, parser_class=OneLineParser)
     reason = asked.add_parser("why", help="say what gave a stage another identity")
@@ -130,12 +136,28 @@ def _networks(name: str) -> Callable[[argparse.Namespace], None]:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from neumeta.stages._params_file import load_params
+    from neumeta.stages._params_file import check_titles, load_params
     from neumeta.stages._selection import check_selection
 
     params = load_params(args.params)
+    try:
+        check_titles(params)
+    except UserError as error:
+        raise UserError(f"{args.params}: {error}") from error
     check_selection(args.params, params.selected())
     print(f"{args.params}: good; dvc repro runs {', '.join(params.run)}")
+
+
+def _new(args: argparse.Namespace) -> None:
+    from neumeta.data.dataset import SPLITS
+    from neumeta.stages._new import new_experiment
+
+    dataset = new_experiment(args.name, args.images, args.params)
+    sizes = ", ".join(f"{split} {dataset.size(split)}" for split in SPLITS)
+    channels, height, width = dataset.image_shape
+    kind = "gray" if channels == 1 else "in colour"
+    print(f"{args.name}: {len(dataset.classes)} classes, {sizes}; {width} x {height}, {kind}")
+    print(f"{args.params}: has it; `neumeta use {args.name}`, then `dvc repro`")
 
 
 def _use(args: argparse.Namespace) -> None:

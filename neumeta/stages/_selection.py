@@ -14,6 +14,7 @@ from typing import Any
 from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_text
 from neumeta.core.reading import read_yaml
+from neumeta.core.targets import check_targets, json_of
 
 SELECTED = "data/selected.json"  # beside the parameter file
 
@@ -50,7 +51,9 @@ def write_selection(params_file: str | Path, chosen: Selection) -> None:
         chosen: What to write.
     """
     text = json.dumps(chosen.content(), indent=2)
-    atomic_write_text(Path(params_file).parent / SELECTED, text + "\n")
+    path = Path(params_file).parent / SELECTED
+    check_targets([params_file], [(path, json_of("selected"))])
+    atomic_write_text(path, text + "\n")
 
 
 def check_selection(params_file: str | Path, expected: Selection) -> None:
