@@ -104,17 +104,17 @@ def _parser() -> OneLineParser:
 
 
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or len(text) > MOST_DIGITS:
+    if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not {text!r}")
+    if len(text) > MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"must be of at most {MOST_DIGITS} digits, not {text!r}")
     return int(text)
 
 
 def _seed(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or len(text) > MOST_DIGITS:
-        raise argparse.ArgumentTypeError(f"must be a whole number, 0 to {MOST_SEED}, not {text!r}")
-    if int(text) > MOST_SEED:
+    if (seed := _whole(text)) > MOST_SEED:
         raise argparse.ArgumentTypeError(f"must be at most {MOST_SEED}, not {text}")
-    return int(text)
+    return seed
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
