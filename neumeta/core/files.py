@@ -9,6 +9,8 @@ from typing import Any
 
 from neumeta.core.errors import UserError
 
+_PREFIX = 100  # of a name: the temporary one must not be too long where the whole one is not
+
 
 def file_name(path: object) -> str:
     """Take the name of a file from whatever may name one.
@@ -47,7 +49,7 @@ def atomic_write_bytes(path: str | Path, data: bytes) -> None:
     temporary: str | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:_PREFIX]}.")
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()

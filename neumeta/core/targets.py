@@ -174,8 +174,14 @@ def check_targets(
 
 
 def _check_what_is_there(path: Path, kind: Output) -> None:
-    if not os.path.exists(path):
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:  # no file can have such a name
+        raise UserError(f"{path}: cannot write: {error.strerror}; choose another name") from error
+    if not path.exists():
+        return  # a dangling link, which becomes a file
     if kind.folder:
         if not path.is_dir():
             raise UserError(f"{path}: is a file; must be {kind.name}")

@@ -27,7 +27,7 @@ from neumeta.stages._params_file import (
     rewrite,
 )
 
-SMALLEST, LARGEST = 8, 64  # pixels; sides between need no resizing
+SMALLEST, LARGEST = 8, 32  # pixels; sides between need no resizing
 _SIDES = (8, 16, 32)
 _WHITE = 255
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from neumeta.core.checkpoint import trusting
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
@@ -34,14 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         params = load_section(OrdersParams, "orders")
         with recorded("orders", args.record, params={"orders": params}):
             weights, family, header = read_network(args.base)
-            origin: Any = header["origin"]
+            with trusting(args.base):
+                origin: Any = header["origin"]
+                source = origin["source"]
             dataset = read_dataset(args.dataset, family.input_spec)
             evaluator = Evaluator(family, dataset, "test", whole=True)
             images = dataset.split("val").inputs[:CHECKED]
             report = {
                 "network": args.network,
                 "dataset": dataset.name,
-                "origin": origin["source"],
+                "origin": source,
                 "accuracy": evaluator.deciding(family.base, weights),
                 "test_size": len(evaluator),
                 "images": len(images),
