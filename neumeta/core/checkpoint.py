@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_bytes, file_name
 from neumeta.core.targets import check_targets, checkpoint
@@ -109,6 +110,7 @@ def trusting(path: str | Path) -> Iterator[None]:
         raise UserError(f"{path}: its header describes nothing that can be built") from error
 
 
+@called_by_users
 def read_header(path: str | Path, kind: str | None = None) -> dict[str, Any]:
     """Read only the JSON header of a checkpoint.
 

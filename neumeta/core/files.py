@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.errors import UserError
 
 _PREFIX = 100  # of a name: the temporary one must not be too long where the whole one is not
@@ -32,6 +33,7 @@ def file_name(path: object) -> str:
     return name
 
 
+@called_by_users
 def atomic_write_bytes(path: str | Path, data: bytes) -> None:
     """Write `data` to `path` through a temporary file in the same folder.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.errors import UserError
 from neumeta.core.files import file_name
 
@@ -142,6 +143,7 @@ def report_folder() -> Output:
     return folder_of("the folder of a report", lambda path: _is_page(path / "index.html"))
 
 
+@called_by_users
 def check_targets(
     inputs: Iterable[str | Path | None], outputs: Iterable[tuple[str | Path | None, Output]]
 ) -> None:

@@ -21,7 +21,7 @@ SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no one truth
 class Split:
     """Examples of one split.
 
@@ -37,7 +37,7 @@ class Split:
         return len(self.targets)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Raw images and targets of three splits, and how to normalise them.
 

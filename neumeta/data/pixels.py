@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.errors import UserError
 
 
@@ -31,6 +32,7 @@ def normalise(
     return (images.float() / pixel_max - middle) / spread
 
 
+@called_by_users
 def preprocessed(images: Tensor, spec: Mapping[str, Any]) -> Float[Tensor, "n c h w"]:
     """Normalise raw images of a user, if they are what the network was trained on.
 
@@ -48,6 +50,7 @@ def preprocessed(images: Tensor, spec: Mapping[str, Any]) -> Float[Tensor, "n c 
     return normalise(images, spec["pixel_max"], spec["mean"], spec["std"])
 
 
+@called_by_users
 def check_images(images: Tensor, spec: Mapping[str, Any]) -> None:
     """Refuse what cannot be raw images of a data set; warn of what hardly can.
 

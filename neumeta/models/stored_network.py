@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.device import CPU
 from neumeta.core.errors import UserError
 from neumeta.core.fields import MOST_WIDTH, whole
@@ -80,6 +81,7 @@ class StoredNetwork(nn.Module):
             trained=(self.at,),
         )
 
+    @called_by_users
     def sample(
         self,
         width: int | Point | None = None,
@@ -107,6 +109,7 @@ class StoredNetwork(nn.Module):
         self._check(width, at, draws, noise)
         return self.network
 
+    @called_by_users
     def weights(
         self,
         width: int | Point | None = None,
@@ -134,7 +137,7 @@ class StoredNetwork(nn.Module):
         self._check(width, at, draws, noise)
         return parameters_of(self.network)
 
-    def _check(self, width: int | Point | None, at: Point | None, *drawn: object) -> None:
+    def _check(self, width: object, at: object, *drawn: object) -> None:
         for asked in (width, at):
             wanted = self.at if asked is None else asked
             if not isinstance(wanted, Point):
@@ -146,6 +149,7 @@ class StoredNetwork(nn.Module):
         if any(value is not None for value in drawn):
             raise UserError("the file holds one network, whose draws were made; leave them out")
 
+    @called_by_users
     def preprocess(self, images: Tensor) -> Float[Tensor, "n c h w"]:
         """Normalise raw images as in training.
 

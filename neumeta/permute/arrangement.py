@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.checkpoint import read_checkpoint, write_checkpoint
 from neumeta.core.errors import UserError
 from neumeta.models.groups import Group
@@ -121,6 +122,7 @@ class Arrangement:
         """
         return Arrangement({axis: torch.argsort(index) for axis, index in self.indices.items()})
 
+    @called_by_users
     def save(self, path: str | Path) -> None:
         """Write it as safetensors, atomically.
 
@@ -133,6 +135,7 @@ class Arrangement:
         write_checkpoint(path, tensors, header, sealed=True)
 
     @classmethod
+    @called_by_users
     def load(cls, path: str | Path) -> "Arrangement":
         """Read what `save` wrote.
 

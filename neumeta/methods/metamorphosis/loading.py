@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.checkpoint import read_header
 from neumeta.core.device import CPU, choose_device
 from neumeta.core.errors import UserError
@@ -12,6 +13,7 @@ from neumeta.methods.metamorphosis.morph import load as load_inr
 from neumeta.models.stored_network import StoredNetwork, load_network
 
 
+@called_by_users
 def load(path: str | Path, device: torch.device | str = CPU) -> MorphableNetwork | StoredNetwork:
     """Open a trained INR, or a network that was sampled from one.
 

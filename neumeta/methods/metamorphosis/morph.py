@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.device import CPU
 from neumeta.core.errors import UserError
 from neumeta.core.fields import DEFAULT_DRAWS, MOST_DRAWS, MOST_NOISE, MOST_WIDTH, whole
@@ -68,6 +69,7 @@ class MorphableNetwork:
             trained=tuple(at_width(self.family, width) for width in header["train_widths"]),
         )
 
+    @called_by_users
     def sample(
         self,
         width: int | Point | None = None,
@@ -100,6 +102,7 @@ class MorphableNetwork:
         network.load_state_dict(weights, strict=True, assign=True)
         return network.requires_grad_()
 
+    @called_by_users
     def weights(
         self,
         width: int | Point | None = None,
@@ -143,15 +146,20 @@ class MorphableNetwork:
             )
         return {**self.frozen, **made}
 
-    def _point(self, width: int | Point | None, at: Point | None) -> Point:
+    def _point(self, width: object, at: object) -> Point:
         if (width is None) == (at is None):
             raise UserError("name one network, by its width or by a point of the family")
         chosen = at if width is None else width
         if not isinstance(chosen, Point):
+            if width is None:
+                raise UserError(
+                    f"at is {at!r}; must be a point of the family, as family.at(width=8)"
+                )
             return at_width(self.family, whole("width", chosen, 1, MOST_WIDTH))
         self.family.check(chosen)
         return chosen
 
+    @called_by_users
     def preprocess(self, images: Tensor) -> Float[Tensor, "n c h w"]:
         """Normalise raw images as in training.
 
