@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, no_type_check
 
 import torch
 from jaxtyping import Float
@@ -52,6 +52,7 @@ class StoredNetwork(nn.Module):
         self.network = network.requires_grad_()
         self.eval()
 
+    @no_type_check  # torch.jit.script reads it, and knows plain types alone
     def forward(self, inputs: Tensor) -> Tensor:
         """Run the network.
 
@@ -61,8 +62,7 @@ class StoredNetwork(nn.Module):
         Returns:
             What the network says, batch first.
         """
-        outputs: Tensor = self.network(inputs)
-        return outputs
+        return self.network(inputs)
 
     @cached_property
     def card(self) -> Card:

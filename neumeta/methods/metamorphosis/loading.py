@@ -8,6 +8,7 @@ from neumeta.core.boundary import called_by_users
 from neumeta.core.checkpoint import read_header
 from neumeta.core.device import CPU, choose_device
 from neumeta.core.errors import UserError
+from neumeta.core.files import file_name
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.morph import load as load_inr
 from neumeta.models.stored_network import StoredNetwork, load_network
@@ -29,9 +30,10 @@ def load(path: str | Path, device: torch.device | str = CPU) -> MorphableNetwork
             header.
     """
     place = choose_device(device) if isinstance(device, str) else device
-    kind = read_header(path)["kind"]
+    name = file_name(path)
+    kind = read_header(name)["kind"]
     if kind == "inr":
-        return load_inr(path, place)
+        return load_inr(name, place)
     if kind == "network":
-        return load_network(path, place)
-    raise UserError(f"{path}: holds a {kind!r} checkpoint; must be an 'inr' or a 'network'")
+        return load_network(name, place)
+    raise UserError(f"{name}: holds a {kind!r} checkpoint; must be an 'inr' or a 'network'")
