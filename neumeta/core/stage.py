@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 _LOG_FORMAT = "%(message)s"
+_NO_MEMORY = re.compile("out of memory|allocate memory|not enough memory")  # as torch says it
 # What the pipeline itself rewrites: a difference there does not make the code another one.
 _WRITTEN = (":(top,exclude)reports", ":(top,exclude)dvc.lock")
 
@@ -169,6 +171,11 @@ def guarded(name: str, body: Callable[[], None]) -> int:
         sys.stdout.flush()
     except UserError as error:
         print(f"{name}: error: {one_line(error)}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
+            raise
+        print(f"{name}: error: needs more memory than there is; ask for less", file=sys.stderr)
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -182,9 +182,7 @@ def test_a_copied_title_is_refused_by_check(
     path.write_text(text.replace("title: LeNet on MNIST", title))
     assert main(["check"]) == 1
     error = capsys.readouterr().err
-    assert (
-        "params.yaml: mnist-lenet.report.title: 'LeNet on handwritten digits' is that" in error
-    )
+    assert "params.yaml: mnist-lenet.report.title: 'LeNet on handwritten digits' is that" in error
     assert "digits-lenet" in error and error.count("\n") == 1
 
 

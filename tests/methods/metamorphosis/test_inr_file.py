@@ -7,6 +7,7 @@ import pytest
 from neumeta.core.errors import UserError
 from neumeta.core.targets import check_targets
 from neumeta.methods.metamorphosis.inr_file import inr_files, inr_folder, inr_name
+from neumeta.stages.metamorphosis.train import _publish
 
 
 def test_inrs_are_listed_by_seed(tmp_path: Path) -> None:
@@ -35,3 +36,20 @@ def test_a_folder_of_anything_else_is_no_output(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(UserError, match="holds other files, and is not a folder of seed-N"):
         check_targets([], [(tmp_path, inr_folder())])
+
+
+def test_publishing_takes_away_inrs_of_other_seeds_alone(tmp_path: Path) -> None:
+    """The train stage once emptied the folder that it was given."""
+    out, made = tmp_path / "inr", tmp_path / "made"
+    out.mkdir()
+    made.write_bytes(b"trained")
+    for name in (inr_name(0), inr_name(7), ".gitignore", "notes.txt"):
+        (out / name).write_bytes(b"old")
+    (out / "folder").mkdir()
+    _publish({inr_name(0): made, inr_name(1): made}, out)
+    left = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    assert left == {
+        **{inr_name(0): b"trained", inr_name(1): b"trained"},
+        **{".gitignore": b"old", "notes.txt": b"old"},
+    }
+    assert (out / "folder").is_dir()
