@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from pydantic import BaseModel
 
-from neumeta.core.errors import UserError
+from neumeta.core.errors import UserError, one_line
 from neumeta.core.files import check_writable, write_json
 from neumeta.core.progress import working
 from neumeta.core.targets import Output, check_targets
@@ -45,19 +45,6 @@ class OneLineParser(argparse.ArgumentParser):
         """
         print(f"{self.prog}: error: {one_line(message)} (see --help)", file=sys.stderr)
         sys.exit(2)
-
-
-def one_line(message: object) -> str:
-    """Write a message in one line that every terminal takes.
-
-    Args:
-        message: Any; names of files in it may hold line ends, or bytes that are no text.
-
-    Returns:
-        The same, with escapes where they are needed.
-    """
-    text = str(message).encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def stage_parser(
@@ -259,15 +246,25 @@ def flags(argv: Sequence[str] | None, parser: OneLineParser) -> argparse.Namespa
         The parsed flags.
     """
     args = parser.parse_args(argv)
-    given = {f"--{name.replace('_', '-')}": value for name, value in vars(args).items()}
-    values = [value for flag, value in given.items() if flag not in parser.writes]
-    texts = [text for v in values for text in (v if isinstance(v, list) else [v])]
-    inputs = [text for text in texts if isinstance(text, str) and text and os.path.exists(text)]
     try:
-        check_targets(inputs, [(given[flag], kind) for flag, kind in parser.writes.items()])
+        check_outputs(args, parser.writes)
     except UserError as error:
         parser.error(str(error))
     return args
+
+
+def check_outputs(args: argparse.Namespace, writes: Mapping[str, Output]) -> None:
+    """Refuse outputs that would destroy something else; see `check_targets`.
+
+    Args:
+        args: The parsed flags, of which all others that name files are inputs.
+        writes: What is written, by flag.
+    """
+    given = {f"--{name.replace('_', '-')}": value for name, value in vars(args).items()}
+    values = [value for flag, value in given.items() if flag not in writes]
+    texts = [text for v in values for text in (v if isinstance(v, list) else [v])]
+    inputs = [text for text in texts if isinstance(text, str) and text and os.path.exists(text)]
+    check_targets(inputs, [(given[flag], kind) for flag, kind in writes.items()])
 
 
 def git_revision(folder: str | Path = ".") -> str | None:

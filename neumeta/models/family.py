@@ -85,7 +85,7 @@ class Family:
             raise UserError(f"{at}: the axes of the {self.name} family are {', '.join(names)}")
         for axis in self.axes:
             value = values[axis.name]
-            if type(value) is not int:
+            if not hasattr(value, "__index__") or value is True or value is False:
                 raise UserError(f"{axis.name} is {value!r}; must be a whole number")
             if not axis.low <= value <= axis.high:
                 raise UserError(

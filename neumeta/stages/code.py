@@ -1,5 +1,6 @@
 """Stage code: one identity per stage, from which DVC sees what a change of code can reach."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from neumeta.core.identity import read_tree
 from neumeta.core.ledger import LEDGER, identities, read_ledger
 from neumeta.core.reading import load_value
 from neumeta.core.stage import flags, guarded, stage_parser
-from neumeta.core.targets import json_of
+from neumeta.core.targets import Output
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    writes = {"--out": json_of("code", "data", "fetch")}
+    writes = {"--out": Output("identities of stages", ".json", _holds_identities)}
     args = flags(argv, stage_parser("code", "--selected", *writes, writes=writes))
 
     def body() -> None:
@@ -36,6 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_json(args.out, identities(read_tree(root), read_ledger(root / LEDGER)))
 
     return guarded("code", body)
+
+
+def _holds_identities(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and all(isinstance(text, str) for text in found.values())
 
 
 if __name__ == "__main__":

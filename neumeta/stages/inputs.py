@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from neumeta.training.params import FetchParams
 Files = list[tuple[str, Path]] | None
 NONE = "no file"
 ABSENT = "absent"
+_JSON = json_of("data", "networks")
+# By its own name also where it is damaged: it is made again.
+OUTPUT = replace(_JSON, made=lambda path: path.name == "inputs.json" or _JSON.made(path))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    writes = {"--out": json_of("data", "networks")}
+    writes = {"--out": OUTPUT}
     args = flags(argv, stage_parser("inputs", "--selected", *writes, writes=writes))
 
     def body() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from neumeta.core.errors import UserError
-from neumeta.core.stage import flags, guarded, one_line, stage_parser
+from neumeta.core.errors import UserError, one_line
+from neumeta.core.stage import flags, guarded, stage_parser
 from neumeta.core.targets import record, table
 from tests.toy import ROOT
 

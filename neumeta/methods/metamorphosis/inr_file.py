@@ -67,10 +67,10 @@ def inr_files(folder: str | Path) -> list[Path]:
         Files in the order of their seeds; empty where there is none.
 
     Raises:
-        UserError: If another file of weights lies there: nobody knows whether it is meant.
+        UserError: If a file is named nearly so: nobody knows whether it is meant.
     """
     found: dict[int, Path] = {}
-    for path in sorted(Path(folder).glob("*.safetensors")):
+    for path in sorted(Path(folder).glob("seed-*.safetensors")):
         match = _NAME.fullmatch(path.name)
         if match is None:
             raise UserError(f"{path}: is no seed-N.safetensors; INRs are named by their seed")

@@ -7,7 +7,7 @@ from pathlib import Path
 from neumeta.core.files import atomic_write_text
 from neumeta.core.reading import load_section
 from neumeta.core.records import StageRun, read_json
-from neumeta.core.stage import flags, git_revision, stage_parser, staged
+from neumeta.core.stage import check_outputs, flags, git_revision, stage_parser, staged
 from neumeta.core.targets import json_of, report_folder
 from neumeta.measure.frames import read_frame
 from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS, HISTORY_COLUMNS
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     compulsory = ["--experiment", "--base-history", "--permute", "--train-history", "--sweep"]
     writes = {"--out": report_folder(), "--summary": json_of("experiment", "headline")}
     compulsory += ["--baselines", "--ablate", "--dataset", *writes]
-    parser = stage_parser("metamorphosis.report", *compulsory, writes=writes)
+    parser = stage_parser("metamorphosis.report", *compulsory)
     parser.add_argument("--inr", help="folder of the INRs, to tell their size")
     parser.add_argument(
         "--runs", nargs="+", required=True, help="*.run.json of all stages, in pipeline order"
@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             ablations=read_frame(args.ablate, ABLATION_COLUMNS),
         )
         report = build_report(inputs)
+        check_outputs(args, writes)
         for name, text in report.files.items():
             atomic_write_text(Path(args.out) / name, text)
         atomic_write_text(args.summary, report.summary)

@@ -8,7 +8,7 @@ from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_text
 from neumeta.core.reading import load_section
 from neumeta.core.records import StageRun, read_json
-from neumeta.core.stage import flags, git_revision, stage_parser, staged
+from neumeta.core.stage import check_outputs, flags, git_revision, stage_parser, staged
 from neumeta.core.targets import json_of, report_folder
 from neumeta.methods.metamorphosis.orders_report.inputs import (
     NetworkOrders,
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     writes = {"--out": report_folder(), "--summary": json_of("experiment", "headline")}
     compulsory = ("--study", "--orders", "--inrs", "--record", *writes)
-    args = flags(argv, stage_parser("metamorphosis.study_report", *compulsory, writes=writes))
+    args = flags(argv, stage_parser("metamorphosis.study_report", *compulsory))
 
     def body() -> None:
         section = load_section(StudyParams, args.study)
@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             revision=git_revision(),
         )
         report = build_orders_report(inputs)
+        check_outputs(args, writes)
         for name, text in report.files.items():
             atomic_write_text(Path(args.out) / name, text)
         atomic_write_text(args.summary, report.summary)
