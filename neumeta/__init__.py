@@ -6,17 +6,28 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
+    from neumeta.methods.metamorphosis.loading import load
+    from neumeta.methods.metamorphosis.morph import MorphableNetwork
+    from neumeta.models.stored_network import StoredNetwork
     from neumeta.permute.arrangement import Arrangement
     from neumeta.permute.smooth import smooth
     from neumeta.permute.trace import trace_cliques
 
-__all__ = ["Arrangement", "MorphableNetwork", "__version__", "load", "smooth", "trace_cliques"]
+__all__ = [
+    "Arrangement",
+    "MorphableNetwork",
+    "StoredNetwork",
+    "__version__",
+    "load",
+    "smooth",
+    "trace_cliques",
+]
 __version__ = "0.1.0"
 _HOMES = {
     "Arrangement": "neumeta.permute.arrangement",
     "MorphableNetwork": "neumeta.methods.metamorphosis.morph",
-    "load": "neumeta.methods.metamorphosis.morph",
+    "StoredNetwork": "neumeta.models.stored_network",
+    "load": "neumeta.methods.metamorphosis.loading",
     "smooth": "neumeta.permute.smooth",
     "trace_cliques": "neumeta.permute.trace",
 }

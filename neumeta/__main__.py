@@ -1,14 +1,16 @@
-"""The command `neumeta`: sample, info, evaluate, permute, check, use, code."""
+"""The command `neumeta`: sample, info, evaluate, permute, check, use, new, code."""
 
 import argparse
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from neumeta import __version__
 from neumeta.core.errors import UserError
-from neumeta.core.fields import DEFAULT_DRAWS
-from neumeta.core.stage import OneLineParser, add_device_flag, deterministic, device_of, guarded
+from neumeta.core.fields import DEFAULT_DRAWS, MOST_SEED
+from neumeta.core.stage import OneLineParser, add_device_flag, guarded
 from neumeta.permute.solvers import SOLVERS
+
+MOST_DIGITS = 12  # of a number on the command line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,29 +28,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> OneLineParser:
     parser = OneLineParser(prog="neumeta", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"neumeta {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=OneLineParser)
 
     sample = commands.add_parser("sample", help="write a network of one width")
-    sample.add_argument("checkpoint", help="an INR, as the train stage writes it")
-    sample.add_argument("--width", type=int, required=True, help="base width h, channels")
+    sample.add_argument("checkpoint", help="an INR, as the train stage writes it, or a network")
+    sample.add_argument("--width", type=_whole, help="base width h, channels")
     sample.add_argument(
         "--out", nargs="+", required=True, help="files ending in .safetensors or .onnx"
     )
     _add_sampling(sample)
-    sample.set_defaults(run=_sample)
+    sample.set_defaults(run=_networks("sample"))
 
     info = commands.add_parser("info", help="describe a checkpoint as JSON")
     info.add_argument("checkpoint")
-    info.set_defaults(run=_info)
+    info.set_defaults(run=_networks("info"))
 
     score = commands.add_parser("evaluate", help="score sampled networks on a dataset")
-    score.add_argument("checkpoint", help="an INR, as the train stage writes it")
-    score.add_argument("--width", type=int, nargs="+", required=True, help="base widths, channels")
+    score.add_argument("checkpoint", help="an INR, as the train stage writes it, or a network")
+    score.add_argument("--width", type=_whole, nargs="+", help="base widths, channels")
     score.add_argument("--dataset", required=True, help="tensors, as the data stage writes them")
     score.add_argument("--split", choices=("train", "val", "test"), default="test")
     _add_sampling(score)
     add_device_flag(score)
-    score.set_defaults(run=_evaluate)
+    score.set_defaults(run=_networks("evaluate"))
 
     order = commands.add_parser("permute", help="make a file of weights smooth, its function kept")
     order.add_argument("checkpoint", help="safetensors, or a PyTorch state dict")
@@ -66,7 +69,7 @@ def _parser() -> OneLineParser:
         help="of the shortest path (default %(default)s)",
     )
     order.add_argument("--seed", type=_seed, default=0, help="of the solver, 0 or more (default 0)")
-    order.set_defaults(run=_permute)
+    order.set_defaults(run=_networks("permute"))
 
     check = commands.add_parser("check", help="check the whole parameter file")
     check.add_argument("--params", default="params.yaml", help="the parameter file")
@@ -78,6 +81,12 @@ def _parser() -> OneLineParser:
     use.add_argument("names", nargs="+", metavar="NAME")
     use.add_argument("--params", default="params.yaml", help="the parameter file")
     use.set_defaults(run=_use)
+
+    new = commands.add_parser("new", help="add an experiment on a folder of images to the file")
+    new.add_argument("name", metavar="NAME", help="lower-case letters, digits and '-'")
+    new.add_argument("--images", required=True, help="folder or zip, as the README describes it")
+    new.add_argument("--params", default="params.yaml", help="the parameter file")
+    new.set_defaults(run=_new)
 
     code = commands.add_parser("code", help="what a change of code does to committed results")
     asked = code.add_subparsers(dest="question", required=True, parser_class=OneLineParser)
@@ -94,124 +103,61 @@ def _parser() -> OneLineParser:
     return parser
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal():
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not {text!r}")
+    if len(text) > MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"must be of at most {MOST_DIGITS} digits, not {text!r}")
     return int(text)
 
 
+def _seed(text: str) -> int:
+    if (seed := _whole(text)) > MOST_SEED:
+        raise argparse.ArgumentTypeError(f"must be at most {MOST_SEED}, not {text}")
+    return seed
+
+
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--draws", type=int, default=DEFAULT_DRAWS, help="K, draws averaged (default %(default)s)"
-    )
+    parser.add_argument("--draws", type=_whole, help=f"K, draws averaged (default {DEFAULT_DRAWS})")
     parser.add_argument("--noise", type=float, help="half range, channels (default: the file's)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
+    parser.add_argument("--seed", type=_seed, help="of the draws (default 0)")
 
 
-def _sample(args: argparse.Namespace) -> None:
-    import torch
+def _networks(name: str) -> Callable[[argparse.Namespace], None]:
+    """Import what computes with torch when it runs: the other commands need not wait for it."""
 
-    from neumeta.core.files import sha256_of
-    from neumeta.methods.metamorphosis.morph import load
-    from neumeta.methods.metamorphosis.points import at_width
-    from neumeta.models.export import check_suffix, export_network
+    def run(args: argparse.Namespace) -> None:
+        from neumeta.stages import _networks
 
-    deterministic()
-    for path in args.out:
-        check_suffix(path)
-    morph = load(args.checkpoint)
-    generator = torch.Generator().manual_seed(args.seed)
-    at = at_width(morph.family, args.width)
-    network = morph.sample(at=at, draws=args.draws, noise=args.noise, generator=generator)
-    built = morph.header["train_widths"]
-    if not min(built) <= args.width <= max(built):
-        print(
-            f"note: training built widths {min(built)} to {max(built)}; width {args.width} lies "
-            "outside, where accuracy can be far lower: see the report",
-            file=sys.stderr,
-        )
-    origin = {
-        "inr_sha256": sha256_of(args.checkpoint),
-        "draws": args.draws,
-        "noise": morph.header["noise"] if args.noise is None else args.noise,
-        "seed": args.seed,
-        "data_sha256": morph.header["data_sha256"],
-    }
-    for path in args.out:
-        export_network(path, network, morph.family, at, origin)
-        print(path)
+        command: Callable[[argparse.Namespace], None] = getattr(_networks, name)
+        command(args)
 
-
-def _info(args: argparse.Namespace) -> None:
-    from neumeta.core.checkpoint import read_header
-    from neumeta.methods.metamorphosis.morph import load
-
-    header = read_header(args.checkpoint)
-    facts = load(args.checkpoint).info() if header["kind"] == "inr" else header
-    facts = {"kind": header["kind"], **facts}
-    facts.pop("orders", None)
-    print(json.dumps(facts, indent=2))
-
-
-def _evaluate(args: argparse.Namespace) -> None:
-    from dataclasses import replace
-
-    from neumeta.data.dataset import read_dataset
-    from neumeta.measure.evaluator import Evaluator
-    from neumeta.methods.metamorphosis.morph import load
-    from neumeta.methods.metamorphosis.points import at_width
-
-    deterministic()
-    device = device_of(args)
-    morph = load(args.checkpoint, device)
-    points = [at_width(morph.family, width) for width in args.width]
-    dataset = read_dataset(args.dataset, morph.family.input_spec).to(device)
-    evaluator = Evaluator(morph.family, dataset, args.split, whole=True)
-    source = replace(morph, draws=args.draws, noise=args.noise)
-    metrics = {metric.name: (metric, max(len(metric.name), 6)) for metric in evaluator.task.metrics}
-    names = "  ".join(f"{name:<{size}}" for name, (_, size) in metrics.items())
-    print(f"width  {names}  ({args.split}, n = {len(evaluator)}, K = {args.draws})")
-    for at in points:
-        found = evaluator.measure(
-            source, [at], [args.seed], method="sampled", item=str(args.checkpoint)
-        )
-        cells = ((*metrics[row.metric], row.value) for row in found)
-        shown = (f"{metric.format(value):>{size}}" for metric, size, value in cells)
-        print(f"{at['width']:5d}", *shown, sep="  ")
-
-
-def _permute(args: argparse.Namespace) -> None:
-    from neumeta.permute.file import permute_file
-
-    deterministic()
-    facts = permute_file(
-        args.checkpoint,
-        args.arch,
-        args.out,
-        args.json,
-        solver=args.solver,
-        seed=args.seed,
-        fold=args.fold,
-        orders=args.orders,
-    )
-    before, after, gaps = facts["tv_before"], facts["tv_after"], [g["gap"] for g in facts["groups"]]
-    change = f", {round(after / before - 1, 3) + 0.0:+.1%}" if before else ""
-    print(f"total variation {before:.2f} -> {after:.2f}{change}; {len(gaps)} groups", end="")
-    known = [gap for gap in gaps if gap is not None]
-    print(f", at most {max(known):.2%} above the proven bound" if known else "")
-    pinned = {p["reason"] for p in facts["pinned"]}
-    print(f"outputs change by {facts['function_error']:.0e} of the largest", end="")
-    reasons = ", ".join(f'"{reason}"' for reason in sorted(pinned))
-    print(f"; other axes stay, for these reasons: {reasons}" if pinned else "")
+    return run
 
 
 def _check(args: argparse.Namespace) -> None:
-    from neumeta.stages._params_file import load_params
+    from neumeta.stages._params_file import check_titles, load_params
     from neumeta.stages._selection import check_selection
 
     params = load_params(args.params)
+    try:
+        check_titles(params)
+    except UserError as error:
+        raise UserError(f"{args.params}: {error}") from error
     check_selection(args.params, params.selected())
     print(f"{args.params}: good; dvc repro runs {', '.join(params.run)}")
+
+
+def _new(args: argparse.Namespace) -> None:
+    from neumeta.data.dataset import SPLITS
+    from neumeta.stages._new import new_experiment
+
+    dataset = new_experiment(args.name, args.images, args.params)
+    sizes = ", ".join(f"{split} {dataset.size(split)}" for split in SPLITS)
+    channels, height, width = dataset.image_shape
+    kind = "gray" if channels == 1 else "in colour"
+    print(f"{args.name}: {len(dataset.classes)} classes, {sizes}; {width} x {height}, {kind}")
+    print(f"{args.params}: has it; `neumeta use {args.name}`, then `dvc repro`")
 
 
 def _use(args: argparse.Namespace) -> None:

@@ -15,8 +15,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.errors import UserError
-from neumeta.core.files import atomic_write_bytes
+from neumeta.core.files import atomic_write_bytes, file_name
+from neumeta.core.targets import check_targets, checkpoint
 
 HEADER_KEY = "neumeta"
 SEAL = "payload_sha256"
@@ -64,10 +66,11 @@ def write_checkpoint(
     """Write a checkpoint atomically.
 
     Args:
-        path: Target file.
+        path: Target file; one that is there must be a checkpoint of the same kind.
         tensors: Named tensors of any shape.
         header: JSON-ready description; must hold the key `kind`.
     """
+    check_targets([], [(path, checkpoint(header["kind"], suffix=""))])
     atomic_write_bytes(path, to_bytes(tensors, header))
 
 
@@ -96,6 +99,7 @@ def trusting(path: str | Path) -> Iterator[None]:
         raise UserError(f"{path}: its header describes nothing that can be built") from error
 
 
+@called_by_users
 def read_header(path: str | Path, kind: str | None = None) -> dict[str, Any]:
     """Read only the JSON header of a checkpoint.
 
@@ -109,8 +113,9 @@ def read_header(path: str | Path, kind: str | None = None) -> dict[str, Any]:
     Raises:
         UserError: If the file is missing, truncated, of another kind or without header.
     """
+    name = file_name(path)
     try:
-        with safe_open(str(path), framework="pt") as stream:
+        with safe_open(name, framework="pt") as stream:
             metadata = stream.metadata() or {}
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UserError(f"{path}: no such checkpoint") from error
@@ -144,7 +149,7 @@ def read_checkpoint(path: str | Path, kind: str | None = None) -> tuple[Tensors,
     """
     header = read_header(path, kind)
     try:
-        with safe_open(str(path), framework="pt") as stream:
+        with safe_open(file_name(path), framework="pt") as stream:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged ({' '.join(str(error).split())})") from error

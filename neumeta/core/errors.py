@@ -7,3 +7,16 @@ class UserError(ValueError):
 
 class CollapseError(UserError):
     """The trained generator is dead: every width scores like the floor."""
+
+
+def one_line(message: object) -> str:
+    """Write a message in one line that every terminal takes.
+
+    Args:
+        message: Any; names of files in it may hold line ends, or bytes that are no text.
+
+    Returns:
+        The same, with escapes where they are needed.
+    """
+    text = str(message).encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,8 +1,11 @@
 """The kinds of values, each with its limits and its unit."""
 
+import operator
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from neumeta.core.errors import UserError
 
 DEFAULT_DRAWS = 16  # K where a user of a checkpoint names none
 NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -13,14 +16,18 @@ MOST_BATCH = 2**16
 MOST_VALUE = 1e9
 MOST_SIDE = 2**13  # pixels
 MOST_THREADS = 2**10
+MOST_WIDTH = 2**12  # channels
+MOST_SEED = 2**31 - 1
+MOST_DRAWS = 2**12
+MOST_NOISE = 4  # channels
 
-Width = Annotated[int, Field(ge=1, le=2**12, description="base width h, in channels")]
+Width = Annotated[int, Field(ge=1, le=MOST_WIDTH, description="base width h, in channels")]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1, description="peak learning rate")]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 Batch = Annotated[int, Field(ge=1, le=MOST_BATCH, description="examples per step")]
-Draws = Annotated[int, Field(ge=1, le=2**12, description="K, draws averaged")]
+Draws = Annotated[int, Field(ge=1, le=MOST_DRAWS, description="K, draws averaged")]
 Epochs = Annotated[int, Field(ge=1, le=10**6)]
 Positive = Annotated[float, Field(gt=0, le=MOST_VALUE)]
 Weight = Annotated[
@@ -50,6 +57,30 @@ def as_tuple(value: Any) -> Any:
         The same; a list as a tuple.
     """
     return tuple(value) if isinstance(value, list) else value
+
+
+def whole(name: str, value: object, low: int, high: int) -> int:
+    """Take a whole number from whoever calls, such as one of numpy.
+
+    Args:
+        name: What it is, for errors.
+        value: What was given.
+        low: Smallest allowed value.
+        high: Largest allowed value.
+
+    Returns:
+        The number.
+
+    Raises:
+        UserError: If it is none, or out of range.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or not low <= number <= high:
+        raise UserError(f"{name} is {value!r}; must be {low} or more, a whole number up to {high}")
+    return number
 
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:

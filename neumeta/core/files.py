@@ -7,9 +7,33 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.errors import UserError
 
+_PREFIX = 100  # of a name: the temporary one must not be too long where the whole one is not
 
+
+def file_name(path: object) -> str:
+    """Take the name of a file from whatever may name one.
+
+    Args:
+        path: A text, bytes or path; whoever calls from Python may give anything.
+
+    Returns:
+        The name.
+
+    Raises:
+        UserError: If it is none, as an open file, or a name that no file can have.
+    """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise UserError(f"a file is named by a text or a path, not by {type(path).__name__}")
+    name = os.fsdecode(path)
+    if not name or "\0" in name:
+        raise UserError(f"{name!r} is no name of a file")
+    return name
+
+
+@called_by_users
 def atomic_write_bytes(path: str | Path, data: bytes) -> None:
     """Write `data` to `path` through a temporary file in the same folder.
 
@@ -20,11 +44,14 @@ def atomic_write_bytes(path: str | Path, data: bytes) -> None:
     Raises:
         UserError: If the target cannot be written; an earlier file stays as it was.
     """
-    target = Path(path)
+    target = Path(file_name(path))
+    if target.exists() and not target.is_file():
+        what = "a folder" if target.is_dir() else "no regular file"
+        raise UserError(f"{target}: cannot write: is {what}; choose another name")
     temporary: str | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:_PREFIX]}.")
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
@@ -47,7 +74,7 @@ def check_writable(path: str | Path) -> None:
     Raises:
         UserError: If the folder cannot be made or written.
     """
-    folder = Path(path).parent
+    folder = Path(file_name(path)).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

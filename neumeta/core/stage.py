@@ -1,30 +1,35 @@
 """What every stage has in common: flags, one-line errors, and a record of the run."""
 
 import argparse
+import io
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from pydantic import BaseModel
 
-from neumeta.core.errors import UserError
+from neumeta.core.errors import UserError, one_line
 from neumeta.core.fields import ComputingSection
 from neumeta.core.files import atomic_write_text, check_writable, write_json
 from neumeta.core.first_run import committed, hashes_of
 from neumeta.core.progress import speaks, working
+from neumeta.core.targets import Output, check_targets
 from neumeta.core.unchanged import unchanged
 
 if TYPE_CHECKING:
     import torch
 
 _LOG_FORMAT = "%(message)s"
+_NO_MEMORY = re.compile("out of memory|allocate memory|not enough memory")  # as torch says it
 # What the pipeline itself rewrites: a difference there does not make the code another one.
 _WRITTEN = (":(top,exclude)reports", ":(top,exclude)dvc.lock", ":(top,exclude)data/runs")
 
@@ -32,17 +37,24 @@ _WRITTEN = (":(top,exclude)reports", ":(top,exclude)dvc.lock", ":(top,exclude)da
 class OneLineParser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, without the usage text."""
 
+    writes: Mapping[str, Output] = MappingProxyType({})
+
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with status 2.
 
         Args:
             message: What is wrong.
         """
-        print(f"{self.prog}: error: {message} (see --help)", file=sys.stderr)
+        print(f"{self.prog}: error: {one_line(message)} (see --help)", file=sys.stderr)
         sys.exit(2)
 
 
-def stage_parser(name: str, *flags: str, shards: bool = False) -> OneLineParser:
+def stage_parser(
+    name: str,
+    *flags: str,
+    shards: bool = False,
+    writes: Mapping[str, Output] = MappingProxyType({}),
+) -> OneLineParser:
     """Make the parser of a stage.
 
     Args:
@@ -50,11 +62,14 @@ def stage_parser(name: str, *flags: str, shards: bool = False) -> OneLineParser:
         *flags: Names of compulsory options that each take one text.
         shards: Whether the stage works through jobs, which can be shared out: it takes
             `--shard`, see `neumeta.core.shard.asked_shard`. Its entry in dvc.yaml then says so.
+        writes: Which of the options name outputs, and what is written there; `flags` refuses any
+            that would destroy something else.
 
     Returns:
         The parser; a stage may add further options.
     """
     parser = OneLineParser(prog=f"neumeta.stages.{name}")
+    parser.writes = writes
     for flag in flags:
         parser.add_argument(flag, required=True)
     if shards:
@@ -152,20 +167,38 @@ def guarded(name: str, body: Callable[[], None], title: str = "") -> int:
     # Of the processes that train together one tells how far they are; each tells what goes wrong.
     level = logging.INFO if speaks() else logging.WARNING
     logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
     try:
         with working(title or name):
             body()
+        sys.stdout.flush()
     except UserError as error:
-        print(f"{name}: error: {error}", file=sys.stderr)
+        print(f"{name}: error: {one_line(error)}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
+            raise
+        print(f"{name}: error: needs more memory than there is; ask for less", file=sys.stderr)
         return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"{name}: error: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"{name}: error: {one_line(where)}{error.strerror or error}", file=sys.stderr)
+        _silence(sys.stdout)
         return 1
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again to go on", file=sys.stderr)
         return 130
     return 0
+
+
+def _silence(stream: TextIO) -> None:
+    """Let nothing be tried again at exit where the reader is gone, or the disk is full."""
+    try:
+        stream.flush()
+    except OSError:
+        with suppress(OSError, ValueError):  # it may be no file of the system
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
@@ -225,7 +258,7 @@ def recorded(
 
 
 def flags(argv: Sequence[str] | None, parser: OneLineParser) -> argparse.Namespace:
-    """Parse the flags of a stage.
+    """Parse the flags of a stage; outputs that would destroy something else are wrong arguments.
 
     Args:
         argv: Arguments, or None for those of the process.
@@ -234,7 +267,26 @@ def flags(argv: Sequence[str] | None, parser: OneLineParser) -> argparse.Namespa
     Returns:
         The parsed flags.
     """
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    try:
+        check_outputs(args, parser.writes)
+    except UserError as error:
+        parser.error(str(error))
+    return args
+
+
+def check_outputs(args: argparse.Namespace, writes: Mapping[str, Output]) -> None:
+    """Refuse outputs that would destroy something else; see `check_targets`.
+
+    Args:
+        args: The parsed flags, of which all others that name files are inputs.
+        writes: What is written, by flag.
+    """
+    given = {f"--{name.replace('_', '-')}": value for name, value in vars(args).items()}
+    values = [value for flag, value in given.items() if flag not in writes]
+    texts = [text for v in values for text in (v if isinstance(v, list) else [v])]
+    inputs = [text for text in texts if isinstance(text, str) and text and os.path.exists(text)]
+    check_targets(inputs, [(given[flag], kind) for flag, kind in writes.items()])
 
 
 def git_revision(folder: str | Path = ".") -> str | None:

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from neumeta.core.checkpoint import read_checkpoint, require_tensors, trusting, write_checkpoint
 from neumeta.core.errors import UserError
+from neumeta.data.pixels import normalise
 from neumeta.data.spec import InputSpec
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tensors have no one truth
 class Split:
     """Examples of one split.
 
@@ -36,7 +37,7 @@ class Split:
         return len(self.targets)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Raw images and targets of three splits, and how to normalise them.
 
@@ -135,9 +136,7 @@ class Dataset:
         Returns:
             Float32 of the same shape.
         """
-        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(1, -1, 1, 1)
-        return (images.float() / self.pixel_max - mean) / std
+        return normalise(images, self.pixel_max, self.mean, self.std)
 
     def content_sha256(self) -> str:
         """Hash pixels and labels of all splits.

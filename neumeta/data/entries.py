@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from neumeta.core.errors import UserError
+from neumeta.core.errors import UserError, one_line
 from neumeta.data.images import SUFFIXES
 
 LITTER = frozenset({"__macosx", "__pycache__", "thumbs.db", "desktop.ini", "@eadir", "lost+found"})
@@ -165,8 +165,7 @@ def shown(name: object) -> str:
     Returns:
         The name, with escapes where they are needed.
     """
-    text = str(name).encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return one_line(name)
 
 
 def _list_tree(root: Path, found: Listing, paths: dict[str, Path] | None = None) -> list[Path]:

@@ -1,6 +1,7 @@
 """Where datasets come from: scikit-learn, torchvision, image folders and zips of them."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -46,9 +47,9 @@ def load_dataset(name: str, params: DataParams) -> Dataset:
         raise UserError(f"data.{name}: {found}; set test_fraction {wanted}")
     train, test, val = raw.train, raw.test, raw.val
     if test is None:
-        train, test = _split(name, train, params.test_fraction, params.split_seed)
+        train, test = _split(name, train, params.test_fraction, params.split_seed, raw.classes)
     if val is None:
-        train, val = _split(name, train, params.val_fraction, params.split_seed)
+        train, val = _split(name, train, params.val_fraction, params.split_seed, raw.classes)
     parts: dict[SplitName, tuple[Tensor, Tensor]] = {"train": train, "val": val, "test": test}
     if params.limit is not None:
         parts = {k: _some(part, params.limit, params.split_seed) for k, part in parts.items()}
@@ -87,9 +88,15 @@ def _some(part: tuple[Tensor, Tensor], limit: int, seed: int) -> tuple[Tensor, T
 
 
 def _split(
-    name: str, pool: tuple[Tensor, Tensor], fraction: float, seed: int
+    name: str,
+    pool: tuple[Tensor, Tensor],
+    fraction: float,
+    seed: int,
+    classes: Sequence[str] = (),
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     images, labels = pool
+    if labels.ndim == 1 and classes:
+        _refuse_rare(name, labels, classes)
     try:
         kept, held = train_test_split(
             np.arange(len(labels)),
@@ -101,6 +108,16 @@ def _split(
         raise UserError(f"data.{name}: cannot hold out a share of {fraction}: {error}") from error
     first, second = torch.from_numpy(kept), torch.from_numpy(held)
     return (images[first], labels[first]), (images[second], labels[second])
+
+
+def _refuse_rare(name: str, labels: Tensor, classes: Sequence[str]) -> None:
+    """A class is split, too: it needs an example on either side."""
+    for number, count in enumerate(torch.bincount(labels, minlength=len(classes)).tolist()):
+        if count == 1:
+            raise UserError(
+                f"data.{name}: class {classes[number]!r} has but one example; to be split, each "
+                "class needs 2 or more"
+            )
 
 
 def _read_digits(params: DataParams) -> RawImages:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from neumeta.core.fields import MOST_SIDE, Section
 
@@ -21,3 +21,10 @@ class InputSpec(Section):
     pixel_max: int = Field(ge=1, le=255)
     mean: Numbers
     std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_number_a_channel(self) -> "InputSpec":
+        channels = self.image_shape[0]
+        if not len(self.mean) == len(self.std) == channels:
+            raise ValueError(f"mean and std must have one number for each of {channels} channels")
+        return self

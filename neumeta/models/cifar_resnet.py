@@ -6,16 +6,15 @@ residual block may differ from the width of the stage; the stage widths are 16, 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, no_type_check
 
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
 from neumeta.models.blocks import BlockPlan, residual_family
 from neumeta.models.family import Family
-from neumeta.models.parts import Part
+from neumeta.models.parts import Stage
 
 STAGE_WIDTHS = (16, 32, 64)
 
@@ -41,7 +40,8 @@ class BasicBlock(nn.Module):
         self.stride = stride
         self.new_channels = outputs - inputs
 
-    def forward(self, inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d h2 w2"]:
+    @no_type_check  # torch.jit.script reads it, and knows plain types alone
+    def forward(self, inputs: Tensor) -> Tensor:
         """Apply the block.
 
         Args:
@@ -54,6 +54,7 @@ class BasicBlock(nn.Module):
         value = self.bn2(self.conv2(value))
         return F.relu(value + self._shortcut(inputs))
 
+    @no_type_check
     def _shortcut(self, inputs: Tensor) -> Tensor:
         if self.stride == 1 and self.new_channels == 0:
             return inputs
@@ -89,7 +90,6 @@ class CifarResNet(nn.Module):
             trunk_blocks: Blocks that belong to the trunk.
         """
         super().__init__()
-        self.trunk_blocks = trunk_blocks
         per_stage = len(hidden) // len(STAGE_WIDTHS)
         first = STAGE_WIDTHS[0]
         self.conv1 = nn.Conv2d(in_channels, first, 3, padding=1, bias=not norm)
@@ -101,37 +101,30 @@ class CifarResNet(nn.Module):
                 stride = 2 if stage > 0 and not blocks else 1
                 blocks.append(BasicBlock(inputs, inner, outputs, stride, norm))
                 inputs = outputs
-            self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
+            own = Stage(*blocks, trunk_blocks=trunk_blocks - stage * per_stage)
+            self.add_module(f"layer{stage + 1}", own)
         self.linear = nn.Linear(inputs, classes)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(layer.weight)
 
-    def forward(self, inputs: Float[Tensor, "n c h w"], part: Part = "whole") -> Tensor:
+    @no_type_check  # torch.jit.script reads it, and knows plain types alone
+    def forward(self, inputs: Tensor, part: str = "whole") -> Tensor:
         """Classify images, or do one part of it.
 
         Args:
             inputs: Normalised images, shape (n, channels, height, width); for part `tail` what
                 part `trunk` gave.
-            part: Which part of the network to apply.
+            part: Which part of the network to apply; see `Part`.
 
         Returns:
             Logits, shape (n, classes); for part `trunk` maps, shape (n, c, h, w).
         """
         value = inputs
-        blocks = [block for stage in self._stages() for block in stage.children()]
         if part != "tail":
             value = F.relu(self.bn1(self.conv1(value)))
-            for block in blocks[: self.trunk_blocks]:
-                value = block(value)
-        if part == "trunk":
-            return value
-        for block in blocks[self.trunk_blocks :]:
-            value = block(value)
-        return self.linear(value.mean(dim=(2, 3)))
-
-    def _stages(self) -> list[nn.Module]:
-        return [self.get_submodule(f"layer{stage + 1}") for stage in range(len(STAGE_WIDTHS))]
+        value = self.layer3(self.layer2(self.layer1(value, part), part), part)
+        return value if part == "trunk" else self.linear(value.mean(dim=(2, 3)))
 
 
 def cifar_resnet_family(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> Family:

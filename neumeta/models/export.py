@@ -1,37 +1,62 @@
 """Writing a sampled network: safetensors for neumeta and PyTorch, ONNX for everybody else."""
 
 import copy
-import io
+import json
 import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 from torch import nn
 
-from neumeta.core.checkpoint import write_checkpoint
+from neumeta.core.checkpoint import read_header, write_checkpoint
 from neumeta.core.errors import UserError
-from neumeta.core.files import atomic_write_bytes
+from neumeta.core.files import atomic_write_bytes, file_name
+from neumeta.core.targets import Output, check_targets
 from neumeta.models.axes import Point
 from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
 
+KIND = "network"
 SUFFIXES = (".safetensors", ".onnx")
 
 
-def check_suffix(path: str | Path) -> None:
-    """Refuse a file name whose format is unknown, before any work is done.
+def output_of(path: str | Path) -> Output:
+    """Tell by its name what is written to a file.
 
     Args:
         path: Target file.
 
+    Returns:
+        The kind of output.
+
     Raises:
         UserError: If the suffix is neither .safetensors nor .onnx.
     """
-    if Path(path).suffix not in SUFFIXES:
+    suffix = Path(file_name(path)).suffix
+    if suffix not in SUFFIXES:
         raise UserError(f"{path}: unknown format; use a name that ends in {' or '.join(SUFFIXES)}")
+    if suffix == ".onnx":
+        return Output("an ONNX network of neumeta", suffix, _is_ours)
+    return Output("a sampled network", suffix, _is_sampled)
+
+
+def _is_sampled(path: Path) -> bool:
+    try:
+        return "origin" not in read_header(path, KIND)  # networks of stages tell theirs
+    except UserError:
+        return False
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        graph = onnx.load(path, load_external_data=False)
+    except Exception:  # a file of any content
+        return False
+    return any(entry.key == "kind" for entry in graph.metadata_props)
 
 
 def export_network(
@@ -40,26 +65,33 @@ def export_network(
     """Write a sampled network in the format that its file name asks for.
 
     Args:
-        path: Ends in .safetensors or .onnx.
+        path: Ends in .safetensors or .onnx; a file that is there must be such a network, too.
         network: The network, in evaluation mode.
         family: Its family.
         at: Its point.
-        origin: JSON-ready facts of the sampling, kept in the safetensors header.
+        origin: JSON-ready facts of the sampling, kept in the file.
     """
-    check_suffix(path)
+    check_targets([], [(path, output_of(path))])
     if Path(path).suffix == ".onnx":
-        atomic_write_bytes(path, to_onnx(network, family))
+        facts = {**at.values(), **origin}
+        atomic_write_bytes(path, to_onnx(network, family, facts))
         return
-    header = {"kind": "network", **at.values(), "permuted": True, **family.header(), **origin}
+    header = {"kind": KIND, **at.values(), "permuted": True, **family.header(), **origin}
     write_checkpoint(path, parameters_of(network), header)
 
 
-def to_onnx(network: nn.Module, family: Family) -> bytes:
+def to_onnx(network: nn.Module, family: Family, facts: Mapping[str, Any]) -> bytes:
     """Export with a free batch axis; input `images` (normalised), output `outputs`.
+
+    What the network takes lies in `metadata_props`, texts as they are and all else as JSON:
+    `image_shape` (channels, height, width), `pixel_range` of raw images, `mean` and `std` per
+    channel of pixels divided by the largest, the names of the `classes` in the order of the
+    outputs, `dataset` and `task`.
 
     Args:
         network: The network, in evaluation mode, on any device; not changed.
-        family: Gives the input shape.
+        family: Gives the input shape, and what the network takes.
+        facts: JSON-ready, kept beside it.
 
     Returns:
         The content of an ONNX file.
@@ -78,6 +110,9 @@ def to_onnx(network: nn.Module, family: Family) -> bytes:
             verbose=False,
         )
     assert program is not None
-    buffer = io.BytesIO()
-    buffer.write(program.model_proto.SerializeToString())
-    return buffer.getvalue()
+    proto, spec = program.model_proto, dict(family.input_spec)
+    spec["pixel_range"] = [0, spec.pop("pixel_max")]
+    for key, value in {"kind": KIND, "family": family.name, **spec, **facts}.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        proto.metadata_props.add(key=key, value=text)
+    return proto.SerializeToString(deterministic=True)

@@ -85,6 +85,8 @@ class Family:
             raise UserError(f"{at}: the axes of the {self.name} family are {', '.join(names)}")
         for axis in self.axes:
             value = values[axis.name]
+            if not hasattr(value, "__index__") or value is True or value is False:
+                raise UserError(f"{axis.name} is {value!r}; must be a whole number")
             if not axis.low <= value <= axis.high:
                 raise UserError(
                     f"{axis.name} {value} is outside the {self.name} family; "

@@ -1,17 +1,16 @@
 """torchvision's ResNet-18 with hidden widths of one's choice, in a trunk and a tail."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, no_type_check
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
 from neumeta.models.blocks import BlockPlan, residual_family
 from neumeta.models.family import Family
-from neumeta.models.parts import Part
+from neumeta.models.parts import Stage
 
 STAGE_WIDTHS = (64, 128, 256, 512)
 BLOCKS_PER_STAGE = 2
@@ -41,7 +40,6 @@ class ResNet18(nn.Module):
         )
 
         super().__init__()
-        self.trunk_blocks = trunk_blocks
         full = models.resnet18(num_classes=classes)
         for name, child in full.named_children():
             self.add_module(name, child)
@@ -57,31 +55,29 @@ class ResNet18(nn.Module):
                     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
         if not norm:
             _drop_norms(self)
+        for number in range(len(STAGE_WIDTHS)):
+            name, trunk = f"layer{number + 1}", trunk_blocks - number * BLOCKS_PER_STAGE
+            self.add_module(name, Stage(*self.get_submodule(name).children(), trunk_blocks=trunk))
 
-    def forward(self, inputs: Float[Tensor, "n c h w"], part: Part = "whole") -> Tensor:
+    @no_type_check  # torch.jit.script reads it, and knows plain types alone
+    def forward(self, inputs: Tensor, part: str = "whole") -> Tensor:
         """Classify images, or do one part of it.
 
         Args:
             inputs: Normalised images, shape (n, 3, height, width); for part `tail` what part
                 `trunk` gave.
-            part: Which part of the network to apply.
+            part: Which part of the network to apply; see `Part`.
 
         Returns:
             Logits, shape (n, classes); for part `trunk` maps, shape (n, c, h, w).
         """
         value = inputs
-        blocks = self._blocks()
         if part != "tail":
-            for name in ("conv1", "bn1", "relu", "maxpool"):
-                value = self.get_submodule(name)(value)
-            for block in blocks[: self.trunk_blocks]:
-                value = block(value)
+            value = self.maxpool(self.relu(self.bn1(self.conv1(value))))
+        value = self.layer4(self.layer3(self.layer2(self.layer1(value, part), part), part), part)
         if part == "trunk":
             return value
-        for block in blocks[self.trunk_blocks :]:
-            value = block(value)
-        pooled = torch.flatten(F.adaptive_avg_pool2d(value, 1), 1)
-        return cast(Tensor, self.get_submodule("fc")(pooled))
+        return self.fc(torch.flatten(F.adaptive_avg_pool2d(value, 1), 1))
 
     def _blocks(self) -> list[nn.Module]:
         stages = [self.get_submodule(f"layer{i + 1}") for i in range(len(STAGE_WIDTHS))]

@@ -6,11 +6,14 @@ from typing import Any
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.errors import UserError
+from neumeta.core.files import file_name
 from neumeta.models.inert_pickle import load_inert
 from neumeta.models.state_dicts import weights_in
 
 
+@called_by_users
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read a file of weights.
 
@@ -23,8 +26,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises:
         UserError: If the file cannot be read or holds no weights.
     """
+    name = file_name(path)
     try:
-        content = Path(path).read_bytes()
+        content = Path(name).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot read the weights: {error.strerror}") from error
     return parse_weights(content, str(path))

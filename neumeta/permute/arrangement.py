@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.checkpoint import read_checkpoint, write_checkpoint
 from neumeta.core.errors import UserError
 from neumeta.models.groups import Group
@@ -27,6 +28,24 @@ class Arrangement:
     """
 
     indices: Mapping[Axis, Int[Tensor, " size"]]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether two arrangements move the same places alike.
+
+        Args:
+            other: Anything.
+
+        Returns:
+            True for equal indices of the same axes.
+        """
+        if not isinstance(other, Arrangement):
+            return NotImplemented
+        return self.indices.keys() == other.indices.keys() and all(
+            torch.equal(index.cpu(), other.indices[axis].cpu())
+            for axis, index in self.indices.items()
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
     @classmethod
     def of_orders(
@@ -103,11 +122,12 @@ class Arrangement:
         """
         return Arrangement({axis: torch.argsort(index) for axis, index in self.indices.items()})
 
+    @called_by_users
     def save(self, path: str | Path) -> None:
         """Write it as safetensors, atomically.
 
         Args:
-            path: Target file.
+            path: Target file; one that is there must be an arrangement, too.
         """
         axes = sorted(self.indices)
         tensors = {str(number): self.indices[axis] for number, axis in enumerate(axes)}
@@ -115,6 +135,7 @@ class Arrangement:
         write_checkpoint(path, tensors, header)
 
     @classmethod
+    @called_by_users
     def load(cls, path: str | Path) -> "Arrangement":
         """Read what `save` wrote.
 

@@ -1,22 +1,26 @@
 """Permuting a file of weights: smooth it, check that its function stays, tell what was gained."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from neumeta.core import targets
 from neumeta.core.checkpoint import to_bytes
-from neumeta.core.errors import UserError
 from neumeta.core.files import atomic_write_bytes, check_writable, sha256_of, write_json
 from neumeta.models.architectures import build_for
 from neumeta.models.weights_file import read_weights
+from neumeta.permute import arrangement
 from neumeta.permute.function import assert_function_preserved, function_change
 from neumeta.permute.smooth import smooth
 from neumeta.permute.solvers import Solver
 from neumeta.permute.variation import total_variation
 
+KIND = "weights"
+PERMUTED, ORDERS = targets.checkpoint(KIND), targets.checkpoint(arrangement.KIND)
+REPORT = replace(targets.json_of("arch", "function_error"), suffix="")
 TOLERANCE = 1e-4  # of the largest output
 
 
@@ -50,14 +54,11 @@ def permute_file(
         UserError: If the file cannot be read, does not fit the architecture, a target cannot be
             written, or the function would change.
     """
-    targets = [Path(path) for path in (out, report, orders) if path is not None]
-    if len({path.resolve() for path in [*targets, Path(checkpoint)]}) <= len(targets):
-        raise UserError("checkpoint, output, report and orders must be different files")
-    for path in targets:
-        is_report = report is not None and path == Path(report)
-        if path.suffix != ".safetensors" and not is_report:
-            raise UserError(f"{path}: must end in .safetensors, the format that is written")
-        check_writable(path)
+    outputs = [(out, PERMUTED), (report, REPORT), (orders, ORDERS)]
+    targets.check_targets([checkpoint], outputs)
+    for path, _ in outputs:
+        if path is not None:
+            check_writable(path)
     network, example = build_for(architecture, read_weights(checkpoint), str(checkpoint), fold=fold)
     found = smooth(network, example, solver=solver, seed=seed)
     before = network.state_dict()
@@ -76,7 +77,7 @@ def permute_file(
         "groups": [{**group.facts(), "order": list(group.order)} for group in found.groups],
         "pinned": [asdict(pinned) for pinned in found.pinned],
     }
-    header = {"kind": "weights", **{key: facts[key] for key in ("arch", "folded", "sha256")}}
+    header = {"kind": KIND, **{key: facts[key] for key in ("arch", "folded", "sha256")}}
     atomic_write_bytes(out, to_bytes(after, header))
     if orders is not None:
         found.arrangement.save(orders)

@@ -1,7 +1,9 @@
 """The whole parameter file: checked at once, and its list of what `dvc repro` runs edited."""
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,12 +179,46 @@ def select(names: Sequence[str], path: str | Path = PARAMS_FILE) -> None:
             raise UserError(f"{path}: {error}") from error
     text = _LIST.sub(f"run: [{', '.join(chosen)}]\n", Path(path).read_text(encoding="utf-8"), 1)
     expected = {**read_yaml(path), "run": chosen}
-    draft = Path(path).with_name(f".{Path(path).name}.draft")
-    try:
-        atomic_write_text(draft, text)
+
+    def accept(draft: Path) -> None:
         if read_yaml(draft) != expected:
             raise UserError(f"{path}: cannot edit run; write it by hand as `run: [NAME]`")
         write_selection(path, params.selected(chosen))
-        draft.replace(path)
+
+    rewrite(path, text, accept)
+
+
+def rewrite(path: str | Path, text: str, accept: Callable[[Path], None]) -> None:
+    """Replace the parameter file, if the new text is good; a link stays a link.
+
+    Args:
+        path: The parameter file.
+        text: Its new content.
+        accept: Looks at a draft beside it, and raises UserError if it is not to be taken.
+    """
+    file = Path(os.path.realpath(path))
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".draft")
+    os.close(handle)
+    draft = Path(name)
+    try:
+        atomic_write_text(draft, text)
+        accept(draft)
+        draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def check_titles(params: Params) -> None:
+    """Refuse a title that two pages would have: one was copied with its section.
+
+    Args:
+        params: The whole file.
+
+    Raises:
+        UserError: Naming both sections.
+    """
+    first: dict[str, str] = {}
+    for name, section in params.sections.items():
+        title = getattr(getattr(section, "report", None), "title", None)
+        if title is not None and (other := first.setdefault(title, name)) != name:
+            raise UserError(f"{name}.report.title: {title!r} is that of {other}; give it its own")

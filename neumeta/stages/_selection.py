@@ -13,6 +13,7 @@ from typing import Any
 from neumeta.core.errors import UserError
 from neumeta.core.files import write_json
 from neumeta.core.reading import read_yaml
+from neumeta.core.targets import check_targets, json_of
 
 SELECTED = "data/selected.json"  # beside the parameter file
 
@@ -48,7 +49,9 @@ def write_selection(params_file: str | Path, chosen: Selection) -> None:
         params_file: The parameter file.
         chosen: What to write.
     """
-    write_json(Path(params_file).parent / SELECTED, chosen.content(), sort_keys=False)
+    path = Path(params_file).parent / SELECTED
+    check_targets([params_file], [(path, json_of("selected"))])
+    write_json(path, chosen.content(), sort_keys=False)
 
 
 def check_selection(params_file: str | Path, expected: Selection) -> None:

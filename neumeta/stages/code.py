@@ -1,5 +1,6 @@
 """Stage code: one identity per stage, from which DVC sees what a change of code can reach."""
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from neumeta.core.identity import read_tree
 from neumeta.core.ledger import LEDGER, identities, read_ledger
 from neumeta.core.reading import load_value
 from neumeta.core.stage import flags, guarded, stage_parser
+from neumeta.core.targets import Output
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(argv, stage_parser("code", "--selected", "--out"))
+    writes = {"--out": Output("identities of stages", ".json", _holds_identities)}
+    args = flags(argv, stage_parser("code", "--selected", *writes, writes=writes))
 
     def body() -> None:
         root = Path()
@@ -34,6 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_json(args.out, identities(read_tree(root), read_ledger(root / LEDGER)))
 
     return guarded("code", body)
+
+
+def _holds_identities(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and all(isinstance(text, str) for text in found.values())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
 from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.targets import checkpoint, json_of, record
 from neumeta.data.dataset import SPLITS, dataset_card, write_dataset
 from neumeta.data.params import DataParams
 from neumeta.data.sources import load_dataset
@@ -21,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(argv, stage_parser("data", "--dataset", "--out", "--card", "--record"))
+    writes = {"--out": checkpoint("dataset"), "--card": json_of(kind="dataset")}
+    writes["--record"] = record("data")
+    args = flags(argv, stage_parser("data", "--dataset", *writes, writes=writes))
 
     def body() -> None:
         params = load_section(DataParams, f"data.{args.dataset}")

@@ -18,6 +18,7 @@ from neumeta.core.stage import (
     staged,
 )
 from neumeta.core.tables import write_table
+from neumeta.core.targets import checkpoint, record, table
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.evaluator import validation_on
 from neumeta.models.params import FamilyParams
@@ -38,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = stage_parser("fetch", "--experiment", "--dataset", "--out", "--history", "--record")
+    writes = {"--out": checkpoint("network"), "--history": table(CURVE_COLUMNS)}
+    writes["--record"] = record("fetch")
+    parser = stage_parser("fetch", "--experiment", "--dataset", *writes, writes=writes)
     add_device_flag(parser)
     args = flags(argv, parser)
 

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from neumeta.core.files import atomic_write_text
-from neumeta.core.stage import flags, stage_parser, staged
+from neumeta.core.stage import check_outputs, flags, stage_parser, staged
+from neumeta.core.targets import page
 from neumeta.report.overview import read_summaries, render_overview
 
 
@@ -20,7 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = flags(argv, stage_parser("index", "--summaries", "--out"))
 
     def body() -> None:
-        atomic_write_text(args.out, render_overview(read_summaries(args.summaries)))
+        text = render_overview(read_summaries(args.summaries))
+        check_outputs(args, {"--out": page()})
+        atomic_write_text(args.out, text)
 
     return staged("index", body)
 

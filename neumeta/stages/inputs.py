@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from neumeta.core.file_hashes import FileHashes
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section, load_value
 from neumeta.core.stage import flags, guarded, stage_parser
+from neumeta.core.targets import json_of
 from neumeta.data.inputs import input_files
 from neumeta.data.params import DataParams
 from neumeta.training.params import FetchParams
@@ -23,6 +25,9 @@ from neumeta.training.params import FetchParams
 Files = list[tuple[str, Path]] | None
 NONE = "no file"
 ABSENT = "absent"
+_JSON = json_of("data", "networks")
+# By its own name also where it is damaged: it is made again.
+OUTPUT = replace(_JSON, made=lambda path: path.name == "inputs.json" or _JSON.made(path))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(argv, stage_parser("inputs", "--selected", "--out"))
+    writes = {"--out": OUTPUT}
+    args = flags(argv, stage_parser("inputs", "--selected", *writes, writes=writes))
 
     def body() -> None:
         selected = load_value("selected", args.selected)

@@ -9,35 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from neumeta.core.errors import UserError
 from neumeta.data.sources import load_dataset
 from neumeta.models.architectures import build_for
 from neumeta.models.lenet import LeNet
 from neumeta.models.weights_file import parse_weights
-from tests.data.pictures import encoded, folder_params, write_images
+from tests.bad_inputs.damage import damaged, pictures
+from tests.data.pictures import folder_params, write_images
 
 pytestmark = pytest.mark.filterwarnings("error")
 EXAMPLES = 150
-
-
-def damaged(content: bytes, chance: random.Random) -> bytes:
-    """The same, but for a cut, a few bytes, a hole or a splinter."""
-    found, place = bytearray(content), chance.randrange(len(content))
-    match chance.randrange(5):
-        case 0:
-            del found[place:]
-        case 1:
-            for _ in range(chance.choice([1, 3, 20])):
-                found[chance.randrange(len(found))] = chance.randrange(256)
-        case 2:
-            del found[place : place + chance.randrange(1, 40)]
-        case 3:
-            found[place:place] = chance.randbytes(chance.randrange(1, 40))
-        case 4:
-            found[place % 64 % len(found)] = chance.randrange(256)
-    return bytes(found)
 
 
 def outcomes(contents: list[bytes], use: Callable[[bytes], object]) -> dict[str, int]:
@@ -51,19 +33,6 @@ def outcomes(contents: list[bytes], use: Callable[[bytes], object]) -> dict[str,
             assert str(error).isprintable(), error
             counts["refused"] += 1
     return counts
-
-
-def pictures() -> dict[str, bytes]:
-    pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
-    image, exif = Image.fromarray(pixels), Image.Exif()
-    exif[0x0112] = 6
-    kinds = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP", "ppm": "PPM"}
-    kinds |= {"tga": "TGA", "jp2": "JPEG2000", "tif": "TIFF"}
-    turned = {"JPEG", "WEBP", "PNG"}
-    return {
-        suffix: encoded(image, kind, **({"exif": exif} if kind in turned else {}))
-        for suffix, kind in kinds.items()
-    } | {"tiff": encoded(image, "TIFF", compression="tiff_lzw")}
 
 
 @pytest.mark.parametrize(

@@ -187,3 +187,9 @@ def test_an_unknown_task_is_refused() -> None:
     section = {"source": "sklearn_digits", "test_fraction": 0.3, "val_fraction": 0.1}
     with pytest.raises(UserError, match=r"task: .*'classification'"):
         parse(DataParams, {**section, "split_seed": 0, "task": "x"}, "toy.yaml", "data.digits")
+
+
+def test_datasets_compare_without_asking_tensors_for_one_truth() -> None:
+    first, second = toy_dataset(), toy_dataset()
+    assert first == first and first != second
+    assert first.split("val") != second.split("val")

@@ -85,3 +85,31 @@ def test_files_that_hold_no_arrangement(tmp_path: Path) -> None:
         Arrangement.load(path)
     with pytest.raises(UserError, match="no such checkpoint"):
         Arrangement.load(tmp_path / "absent")
+
+
+def test_arrangements_compare_by_what_they_move() -> None:
+    one = Arrangement({("a", 0): torch.tensor([1, 0, 2]), ("b", 1): torch.tensor([1, 0])})
+    same = Arrangement({("b", 1): torch.tensor([1, 0]), ("a", 0): torch.tensor([1, 0, 2])})
+    assert one == same and one.inverse().inverse() == one
+    for other in (
+        Arrangement({("a", 0): torch.tensor([1, 0, 2])}),
+        Arrangement({("a", 0): torch.tensor([2, 0, 1]), ("b", 1): torch.tensor([1, 0])}),
+        Arrangement({("a", 1): torch.tensor([1, 0, 2]), ("b", 1): torch.tensor([1, 0])}),
+        Arrangement({("a", 0): torch.tensor([1, 0]), ("b", 1): torch.tensor([1, 0])}),
+        3,
+    ):
+        assert one != other
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+
+
+def test_an_arrangement_is_saved_over_nothing_else(tmp_path: Path) -> None:
+    own = Arrangement({("a", 0): torch.tensor([1, 0])})
+    for name in ("mine.txt", "net.safetensors"):
+        (tmp_path / name).write_bytes(b"of a user")
+        with pytest.raises(UserError, match="is there, and is not a checkpoint of kind 'arrang"):
+            own.save(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == b"of a user"
+    for _ in range(2):
+        own.save(tmp_path / "orders.safetensors")
+    assert Arrangement.load(tmp_path / "orders.safetensors") == own

@@ -123,6 +123,7 @@ class Ablation:
                 return load(path, self._device)
             except UserError as error:
                 _log.warning("%s; training it again", error)
+                path.unlink()
         trainer = Trainer(self._problem_of(variant.train), variant.seed)
         try:
             inr, collapsed = trainer.run(), False
@@ -177,7 +178,7 @@ class Ablation:
         return self._evaluators[name]
 
 
-def inr_files(lines: Sequence[Line], store: JobStore[Outcome]) -> set[Path]:
+def kept_inrs(lines: Sequence[Line], store: JobStore[Outcome]) -> set[Path]:
     """Where the INRs of an ablation lie.
 
     Args:

@@ -1,5 +1,6 @@
 """The file of a trained INR: everything that is needed to build networks of any width."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from neumeta.core.checkpoint import read_checkpoint, require_tensors, trusting, write_checkpoint
 from neumeta.core.errors import UserError
-from neumeta.core.fields import Section, Seed, Width
+from neumeta.core.fields import MOST_NOISE, Section, Seed, Width
+from neumeta.core.targets import Output, folder_of
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.params.train import (
     CoordinateParams,
@@ -33,13 +35,61 @@ class InrFacts(Section):
     """What the header of an INR says beside its family."""
 
     inr: InrShape
-    noise: float = Field(ge=0, le=4, description="half range of sampling, channels")
+    noise: float = Field(ge=0, le=MOST_NOISE, description="half range of sampling, channels")
     seed: Seed
     train_widths: list[Width] = Field(min_length=1)
     data_sha256: str
 
 
 HEADER_KEYS = tuple(InrFacts.model_fields)
+_NAME = re.compile(r"seed-(0|[1-9][0-9]{0,9})\.safetensors")
+
+
+def inr_name(seed: int) -> str:
+    """Name the file of the INR of a seed.
+
+    Args:
+        seed: Of its training.
+
+    Returns:
+        The name without a folder.
+    """
+    return f"seed-{seed}.safetensors"
+
+
+def inr_files(folder: str | Path) -> list[Path]:
+    """List the INRs of an experiment by seed.
+
+    Args:
+        folder: Output folder of the train stage.
+
+    Returns:
+        Files in the order of their seeds; empty where there is none.
+
+    Raises:
+        UserError: If a file is named nearly so: nobody knows whether it is meant.
+    """
+    found: dict[int, Path] = {}
+    for path in sorted(Path(folder).glob("seed-*.safetensors")):
+        match = _NAME.fullmatch(path.name)
+        if match is None:
+            raise UserError(f"{path}: is no seed-N.safetensors; INRs are named by their seed")
+        found[int(match[1])] = path
+    return [found[seed] for seed in sorted(found)]
+
+
+def inr_folder() -> Output:
+    """Say that the folder of INRs is written.
+
+    Returns:
+        The kind of output.
+    """
+    return folder_of(
+        "a folder of seed-N.safetensors",
+        lambda folder: all(
+            _NAME.fullmatch(path.name) or path.name.startswith(".") for path in folder.iterdir()
+        ),
+    )
 
 
 def write_inr(

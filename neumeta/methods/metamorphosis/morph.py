@@ -1,6 +1,5 @@
 """A trained INR as users hold it: one file in, an ordinary network of any width out."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from neumeta.core.boundary import called_by_users
 from neumeta.core.device import CPU
 from neumeta.core.errors import UserError
-from neumeta.core.fields import DEFAULT_DRAWS
+from neumeta.core.fields import DEFAULT_DRAWS, MOST_DRAWS, MOST_NOISE, MOST_WIDTH, whole
+from neumeta.data.pixels import preprocessed
 from neumeta.methods.metamorphosis.generator import WeightGenerator, count_inr_params
 from neumeta.methods.metamorphosis.inr_file import read_inr
 from neumeta.methods.metamorphosis.points import at_width
@@ -68,6 +69,7 @@ class MorphableNetwork:
             trained=tuple(at_width(self.family, width) for width in header["train_widths"]),
         )
 
+    @called_by_users
     def sample(
         self,
         width: int | Point | None = None,
@@ -100,6 +102,7 @@ class MorphableNetwork:
         network.load_state_dict(weights, strict=True, assign=True)
         return network.requires_grad_()
 
+    @called_by_users
     def weights(
         self,
         width: int | Point | None = None,
@@ -127,11 +130,12 @@ class MorphableNetwork:
         point = self._point(width, at)
         count = self.draws if draws is None else draws
         wanted = self.noise if noise is None else noise
-        amount = float(self.header["noise"]) if wanted is None else wanted
-        if count < 1:
-            raise UserError(f"draws is {count}; must be 1 or more")
-        if not 0 <= amount < math.inf:
-            raise UserError(f"noise is {amount}; must be 0 or more")
+        amount = self.header["noise"] if wanted is None else wanted
+        count = whole("draws", count, 1, MOST_DRAWS)
+        if not isinstance(amount, int | float) or not 0 <= amount <= MOST_NOISE:
+            raise UserError(f"noise is {amount!r}; must be a number of 0 to {MOST_NOISE} channels")
+        if not isinstance(generator, torch.Generator | None):
+            raise UserError(f"generator is {generator!r}; must be a torch.Generator")
         source = generator or torch.Generator().manual_seed(0)
         with torch.no_grad():
             made = self.inr.weights(
@@ -142,17 +146,21 @@ class MorphableNetwork:
             )
         return {**self.frozen, **made}
 
-    def _point(self, width: int | Point | None, at: Point | None) -> Point:
+    def _point(self, width: object, at: object) -> Point:
         if (width is None) == (at is None):
             raise UserError("name one network, by its width or by a point of the family")
         chosen = at if width is None else width
         if not isinstance(chosen, Point):
-            assert chosen is not None
-            return at_width(self.family, chosen)
+            if width is None:
+                raise UserError(
+                    f"at is {at!r}; must be a point of the family, as family.at(width=8)"
+                )
+            return at_width(self.family, whole("width", chosen, 1, MOST_WIDTH))
         self.family.check(chosen)
         return chosen
 
-    def preprocess(self, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    @called_by_users
+    def preprocess(self, images: Tensor) -> Float[Tensor, "n c h w"]:
         """Normalise raw images as in training.
 
         Args:
@@ -161,11 +169,11 @@ class MorphableNetwork:
 
         Returns:
             Float32 of the same shape.
+
+        Raises:
+            UserError: If these are no such images: of another shape or range, or no numbers.
         """
-        spec = self.header["input"]
-        mean = torch.tensor(spec["mean"], device=images.device).view(1, -1, 1, 1)
-        std = torch.tensor(spec["std"], device=images.device).view(1, -1, 1, 1)
-        return (images.float() / spec["pixel_max"] - mean) / std
+        return preprocessed(images, self.header["input"])
 
     def info(self) -> dict[str, Any]:
         """Describe the file.

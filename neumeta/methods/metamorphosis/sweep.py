@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
 
@@ -135,15 +134,3 @@ class Sweep:
             self._evaluator = Evaluator(morph.family, self.dataset, seen=seen)
             self._scores = scores
         return self._evaluator
-
-
-def inr_files(folder: str | Path) -> list[Path]:
-    """List the INRs of an experiment by seed.
-
-    Args:
-        folder: Output folder of the train stage.
-
-    Returns:
-        Files in the order of their seeds.
-    """
-    return sorted(Path(folder).glob("seed-*.safetensors"), key=lambda p: int(p.stem.split("-")[1]))

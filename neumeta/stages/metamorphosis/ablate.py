@@ -22,8 +22,9 @@ from neumeta.core.stage import (
     staged,
 )
 from neumeta.core.tables import write_table
+from neumeta.core.targets import record, table
 from neumeta.data.dataset import read_dataset
-from neumeta.methods.metamorphosis.ablation import Ablation, inr_files
+from neumeta.methods.metamorphosis.ablation import Ablation, kept_inrs
 from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS
 from neumeta.methods.metamorphosis.params.ablate import AblateParams
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
@@ -50,8 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    names = ("--experiment", "--dataset", "--permuted", "--out", "--record")
-    parser = stage_parser("metamorphosis.ablate", *names, shards=True)
+    writes = {"--out": table(ABLATION_COLUMNS), "--record": record("ablate")}
+    compulsory = ("--experiment", "--dataset", "--permuted", *writes)
+    parser = stage_parser("metamorphosis.ablate", *compulsory, shards=True, writes=writes)
     parser.add_argument(
         "--table", help="measure one table alone, and keep it for the run without this flag"
     )
@@ -91,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with recorded("ablate", args.record, [args.out], describe(device), earlier, asked):
             write_table(args.out, ABLATION_COLUMNS, rows)
         store.forget_stale()
-        store.forget_others(inr_files(lines, store), "*.safetensors")  # measurements are small
+        store.forget_others(kept_inrs(lines, store), "*.safetensors")  # measurements are small
 
     return staged("ablate", body, args.experiment)
 

@@ -19,8 +19,9 @@ from neumeta.core.stage import (
     stage_parser,
     staged,
 )
+from neumeta.core.targets import record, table
 from neumeta.data.dataset import read_dataset
-from neumeta.measure.results import row_store, to_frame, write_results
+from neumeta.measure.results import RESULT_COLUMNS, row_store, to_frame, write_results
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.baselines.run import Baselines
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
@@ -39,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    names = ("--experiment", "--dataset", "--permuted", "--out", "--record")
-    parser = stage_parser("metamorphosis.baselines", *names, shards=True)
+    writes = {"--out": table(RESULT_COLUMNS), "--record": record("baselines")}
+    compulsory = ("--experiment", "--dataset", "--permuted", *writes)
+    parser = stage_parser("metamorphosis.baselines", *compulsory, shards=True, writes=writes)
     add_device_flag(parser)
     args = flags(argv, parser)
 

@@ -4,9 +4,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from neumeta.core.checkpoint import trusting
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
 from neumeta.core.stage import compute_with, flags, recorded, stage_parser, staged
+from neumeta.core.targets import json_of, record
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.evaluator import Evaluator
 from neumeta.methods.metamorphosis.orders.orders import measure_orders
@@ -25,26 +27,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    args = flags(
-        argv,
-        stage_parser(
-            "metamorphosis.orders", "--network", "--dataset", "--base", "--out", "--record"
-        ),
-    )
+    writes = {"--out": json_of("network", "test_size"), "--record": record("orders")}
+    compulsory = ("--network", "--dataset", "--base", *writes)
+    args = flags(argv, stage_parser("metamorphosis.orders", *compulsory, writes=writes))
 
     def body() -> None:
         params = load_section(OrdersParams, "orders")
         compute_with(params)
         with recorded("orders", args.record, [args.out], params={"orders": params}):
             weights, family, header = read_network(args.base)
-            origin: Any = header["origin"]
+            with trusting(args.base):
+                origin: Any = header["origin"]
+                source = origin["source"]
             dataset = read_dataset(args.dataset, family.input_spec)
             evaluator = Evaluator(family, dataset, "test", whole=True)
             images = dataset.split("val").inputs[:CHECKED]
             report = {
                 "network": args.network,
                 "dataset": dataset.name,
-                "origin": origin["source"],
+                "origin": source,
                 "accuracy": evaluator.deciding(family.base, weights),
                 "test_size": len(evaluator),
                 "images": len(images),

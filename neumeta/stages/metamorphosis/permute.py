@@ -11,6 +11,7 @@ from neumeta.core.checkpoint import write_checkpoint
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
 from neumeta.core.stage import compute_with, flags, recorded, stage_parser, staged
+from neumeta.core.targets import checkpoint, json_of, record
 from neumeta.data.dataset import read_dataset
 from neumeta.models.network_file import read_network
 from neumeta.permute.function import assert_function_preserved, function_change
@@ -32,16 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = stage_parser(
-        "metamorphosis.permute",
-        "--experiment",
-        "--dataset",
-        "--base",
-        "--out",
-        "--report",
-        "--record",
-    )
-    args = flags(argv, parser)
+    writes = {"--out": checkpoint("network"), "--report": json_of("function_error", "groups")}
+    writes["--record"] = record("permute")
+    compulsory = ("--experiment", "--dataset", "--base", *writes)
+    args = flags(argv, stage_parser("metamorphosis.permute", *compulsory, writes=writes))
 
     def body() -> None:
         params = load_section(PermuteParams, f"{args.experiment}.permute")

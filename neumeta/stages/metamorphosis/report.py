@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from neumeta.core.reading import load_section
 from neumeta.core.records import StageRun, read_json
-from neumeta.core.stage import flags, stage_parser, staged
+from neumeta.core.stage import check_outputs, flags, stage_parser, staged
+from neumeta.core.targets import json_of, report_folder
 from neumeta.measure.frames import read_frame
 from neumeta.methods.metamorphosis.columns import ABLATION_COLUMNS, HISTORY_COLUMNS
 from neumeta.methods.metamorphosis.params.experiment import ReportParams
@@ -25,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     compulsory = ["--experiment", "--base-history", "--permute", "--train-history", "--sweep"]
-    compulsory += ["--baselines", "--ablate", "--dataset", "--out", "--summary"]
+    writes = {"--out": report_folder(), "--summary": json_of("experiment", "headline")}
+    compulsory += ["--baselines", "--ablate", "--dataset", *writes]
     parser = stage_parser("metamorphosis.report", *compulsory)
     parser.add_argument("--inr", help="folder of the INRs, to tell their size")
     parser.add_argument(
@@ -48,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             inr=reading.read_inrs(args.inr) if args.inr else None,
             ablations=read_frame(args.ablate, ABLATION_COLUMNS),
         )
-        write_report(build_report(inputs), args.out, args.summary)
+        report = build_report(inputs)
+        check_outputs(args, writes)
+        write_report(report, args.out, args.summary)
 
     return staged("report", body, args.experiment)
 

@@ -19,6 +19,7 @@ from neumeta.core.stage import (
     stage_parser,
     staged,
 )
+from neumeta.core.targets import json_of, record
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.orders.inrs import OrderStudy, controls
 from neumeta.methods.metamorphosis.params.study import StudyInrParams, study_params
@@ -37,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    names = ("--study", "--experiment", "--dataset", "--base", "--out", "--record")
-    parser = stage_parser("metamorphosis.study", *names, shards=True)
+    writes = {"--out": json_of("experiment", "rows"), "--record": record("study")}
+    compulsory = ("--study", "--experiment", "--dataset", "--base", *writes)
+    parser = stage_parser("metamorphosis.study", *compulsory, shards=True, writes=writes)
     add_device_flag(parser)
     args = flags(argv, parser)
 

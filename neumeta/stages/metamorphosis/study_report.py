@@ -7,7 +7,8 @@ from pathlib import Path
 from neumeta.core.errors import UserError
 from neumeta.core.reading import load_section
 from neumeta.core.records import StageRun, read_json
-from neumeta.core.stage import flags, stage_parser, staged
+from neumeta.core.stage import check_outputs, flags, stage_parser, staged
+from neumeta.core.targets import json_of, report_folder
 from neumeta.methods.metamorphosis.orders_report.inputs import (
     NetworkOrders,
     StudyInputs,
@@ -27,8 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    names = ("--study", "--orders", "--order-runs", "--inrs", "--record", "--out", "--summary")
-    args = flags(argv, stage_parser("metamorphosis.study_report", *names))
+    writes = {"--out": report_folder(), "--summary": json_of("experiment", "headline")}
+    compulsory = ("--study", "--orders", "--order-runs", "--inrs", "--record", *writes)
+    args = flags(argv, stage_parser("metamorphosis.study_report", *compulsory))
 
     def body() -> None:
         section = load_section(StudyParams, args.study)
@@ -52,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             params=section.model_dump(mode="json"),
             runs=[*runs, read_json(args.record, StageRun)],
         )
-        write_report(build_orders_report(inputs), args.out, args.summary)
+        report = build_orders_report(inputs)
+        check_outputs(args, writes)
+        write_report(report, args.out, args.summary)
 
     return staged("study_report", body, args.study)
 

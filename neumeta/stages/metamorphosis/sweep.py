@@ -18,11 +18,13 @@ from neumeta.core.stage import (
     stage_parser,
     staged,
 )
+from neumeta.core.targets import record, table
 from neumeta.data.dataset import read_dataset
-from neumeta.measure.results import row_store, to_frame, write_results
+from neumeta.measure.results import RESULT_COLUMNS, row_store, to_frame, write_results
+from neumeta.methods.metamorphosis.inr_file import inr_files
 from neumeta.methods.metamorphosis.morph import load
 from neumeta.methods.metamorphosis.params.train import SweepParams
-from neumeta.methods.metamorphosis.sweep import Sweep, inr_files
+from neumeta.methods.metamorphosis.sweep import Sweep
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    names = ("--experiment", "--dataset", "--inr", "--out", "--record")
-    parser = stage_parser("metamorphosis.sweep", *names, shards=True)
+    writes = {"--out": table(RESULT_COLUMNS), "--record": record("sweep")}
+    compulsory = ("--experiment", "--dataset", "--inr", *writes)
+    parser = stage_parser("metamorphosis.sweep", *compulsory, shards=True, writes=writes)
     add_device_flag(parser)
     args = flags(argv, parser)
 

@@ -22,8 +22,10 @@ from neumeta.core.stage import (
     staged,
 )
 from neumeta.core.tables import write_table
+from neumeta.core.targets import record, table
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.columns import HISTORY_COLUMNS
+from neumeta.methods.metamorphosis.inr_file import inr_files, inr_folder, inr_name
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.methods.metamorphosis.seeds import Seeds, seed_store
@@ -40,16 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    parser = stage_parser(
-        "metamorphosis.train",
-        "--experiment",
-        "--dataset",
-        "--permuted",
-        "--out",
-        "--history",
-        "--record",
-        shards=True,
-    )
+    writes = {"--out": inr_folder(), "--history": table(HISTORY_COLUMNS)}
+    writes["--record"] = record("train")
+    compulsory = ("--experiment", "--dataset", "--permuted", *writes)
+    parser = stage_parser("metamorphosis.train", *compulsory, shards=True, writes=writes)
     add_device_flag(parser)
     args = flags(argv, parser)
 
@@ -104,17 +100,17 @@ def train(args: argparse.Namespace, processes: ProcessGroup) -> None:
     details = {"seconds_each": alone, "seconds_shared": round(together, 2)}
     earlier, asked, where = together + sum(alone), {"train": params}, describe(device)
     with recorded("train", args.record, [args.out, args.history], where, earlier, asked, details):
-        names = {f"seed-{seed}.safetensors": seeds.inr_path(seed) for seed in params.seeds}
+        names = {inr_name(seed): seeds.inr_path(seed) for seed in params.seeds}
         _publish(names, Path(args.out))
         write_table(args.history, HISTORY_COLUMNS, [row for one in trained for row in one.history])
     store.remove()
 
 
 def _publish(files: Mapping[str, Path], out: Path) -> None:
-    """Copy the finished INRs to the tracked folder, and nothing else."""
+    """Copy the finished INRs to the tracked folder; those of other seeds are of another run."""
     for name, source in files.items():
         atomic_write_bytes(out / name, source.read_bytes())
-    for stale in set(out.iterdir()) - {out / name for name in files}:
+    for stale in set(inr_files(out)) - {out / name for name in files}:
         stale.unlink()
 
 

@@ -68,6 +68,7 @@ def test_it_is_a_source_of_weights_with_draws_and_noise_of_its_own(
     inr: Path, finished: Path
 ) -> None:
     morph = neumeta.load(inr)
+    assert isinstance(morph, neumeta.MorphableNetwork)
     exact, point = replace(morph, draws=1), morph.family.at(width=3)
     for source, how in (
         (morph, {}),

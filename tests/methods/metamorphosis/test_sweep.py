@@ -22,9 +22,10 @@ from neumeta.measure.controls import check_alive, zeroed
 from neumeta.measure.evaluator import Evaluator
 from neumeta.measure.results import ResultRow, results_csv, row_store, to_frame
 from neumeta.methods.metamorphosis.generator import WeightGenerator
+from neumeta.methods.metamorphosis.inr_file import inr_files
 from neumeta.methods.metamorphosis.morph import MorphableNetwork, load
 from neumeta.methods.metamorphosis.params.train import SweepParams
-from neumeta.methods.metamorphosis.sweep import Rows, Sweep, inr_files
+from neumeta.methods.metamorphosis.sweep import Rows, Sweep
 from neumeta.models.parameters import parameters_of
 from neumeta.models.registry import make_family
 from tests.stages.commands import command_of, run_stage

@@ -15,9 +15,9 @@ from neumeta.core.errors import UserError
 from neumeta.core.records import Frozen, StageRun
 from neumeta.measure.results import read_results
 from neumeta.measure.statistics import measured, over_seeds
+from neumeta.methods.metamorphosis.inr_file import inr_files
 from neumeta.methods.metamorphosis.params.experiment import Experiment
 from neumeta.methods.metamorphosis.report.looks import OURS, SHARING, describe, is_trained
-from neumeta.methods.metamorphosis.sweep import inr_files
 from neumeta.report.texts import Look
 from neumeta.report.wording import digits_for
 
