@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neumeta.core.checkpoint import MOST
 from neumeta.core.errors import UserError
 from neumeta.models.inert_pickle import Inert
 
@@ -158,6 +159,8 @@ def _numbers(value: Tensor, where: str) -> Tensor:
     single = value.float()
     if not torch.isfinite(single).all():
         raise UserError(f"{where} holds NaN or infinity; the file is damaged, or its training was")
+    if not (single.abs() <= MOST).all():
+        raise UserError(f"{where} holds a number above {MOST:g}; the file is damaged")
     return single
 
 

@@ -145,6 +145,8 @@ def descend(
     Returns:
         A local optimum.
     """
+    # Gains that are rounding alone would be found again and again, where distances are huge.
+    least = max(_EPSILON, 8 * np.finfo(np.float64).eps * float(distances.max(initial=0.0)))
     while True:
         # Both move kinds assume positions 0..n-1 without wrap-around: the dummy sits at 0.
         tour = np.roll(tour, -int(np.argmax(tour == len(tour) - 1)))
@@ -153,7 +155,7 @@ def descend(
             gain_or, moved = _best_or_opt(tour, distances)
             if gain_or > gain:
                 gain, better = gain_or, moved
-        if gain <= _EPSILON:
+        if gain <= least:
             return tour
         tour = better
 

@@ -240,3 +240,11 @@ def test_a_file_of_the_first_mnasnet_keeps_its_own_stem() -> None:
     state._metadata[""] = {"version": 2}
     with pytest.raises(UserError, match=r"tensor 'layers\.0\.weight' is \(32, .*; must be \(16, "):
         build_for("mnasnet0_5", parse_weights(saved(state), "m"), "m")
+
+
+def test_a_number_beyond_all_weights_is_refused() -> None:
+    state = {name: value.clone() for name, value in STATE.items()}
+    next(iter(state.values())).flatten()[0] = 5e30
+    for content in (saved(state), save(state)):
+        with pytest.raises(UserError, match=r"holds a number above 1e\+12; the file is damaged"):
+            parse_weights(content, "x")

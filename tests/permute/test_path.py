@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neumeta.permute.path import shortest_path
+from neumeta.permute.path import descend, shortest_path
 
 
 def distances_of(points: np.ndarray) -> np.ndarray:
@@ -42,3 +42,15 @@ def test_never_longer_than_the_given_order_and_repeatable(count: int, seed: int)
     assert sorted(first) == list(range(count))
     assert length(distances, first) <= length(distances, np.arange(count)) + 1e-9
     assert np.array_equal(first, second)
+
+
+@pytest.mark.timeout(20)
+def test_huge_distances_come_to_an_end() -> None:
+    """The gain of a move was rounding alone, and was found again for ever: a damaged file."""
+    points = np.random.default_rng(11).normal(size=(12, 4))
+    points[1, 0], points[2, 1] = 5.2803195985447458e30, 8.197731590616999e26
+    points[9, 2] = 85461913567232.6
+    distances = np.zeros((13, 13))
+    distances[:12, :12] = distances_of(points)
+    found = descend(np.array([12, 11, 10, 9, 3, 4, 5, 6, 7, 1, 0, 8, 2]), distances)
+    assert sorted(found.tolist()) == list(range(13))
