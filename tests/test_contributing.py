@@ -325,7 +325,8 @@ from collections.abc import Sequence
 
 from neumeta.core.checkpoint import read_checkpoint, write_checkpoint
 from neumeta.core.reading import load_section
-from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.recording import recorded
+from neumeta.core.stage import (flags, stage_parser, staged)
 from neumeta.methods.scaling.params import ScaleParams
 
 

@@ -4,23 +4,15 @@ import argparse
 import io
 import logging
 import os
-import platform
 import re
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from neumeta.core.errors import UserError, one_line
 from neumeta.core.fields import ComputingSection
-from neumeta.core.files import atomic_write_text, check_writable, write_json
-from neumeta.core.first_run import committed, hashes_of
 from neumeta.core.progress import speaks, working
 from neumeta.core.targets import Output, check_targets
 from neumeta.core.unchanged import unchanged
@@ -30,8 +22,6 @@ if TYPE_CHECKING:
 
 _LOG_FORMAT = "%(message)s"
 _NO_MEMORY = re.compile("out of memory|allocate memory|not enough memory")  # as torch says it
-# What the pipeline itself rewrites: a difference there does not make the code another one.
-_WRITTEN = (":(top,exclude)reports", ":(top,exclude)dvc.lock", ":(top,exclude)data/runs")
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -201,62 +191,6 @@ def _silence(stream: TextIO) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-@contextmanager
-def recorded(
-    stage: str,
-    path: str,
-    outs: Sequence[str | Path],
-    device: str = "cpu",
-    earlier: float = 0.0,
-    params: Mapping[str, BaseModel | str] | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> Iterator[None]:
-    """Time the body and write the record of the run when it succeeds.
-
-    The record is apart from a stage's results, so that these are the same bytes on every run. Where
-    they are those of the committed record, it stays: see `neumeta.core.first_run`.
-
-    Args:
-        stage: Stage name.
-        path: Target JSON file.
-        outs: Files and folders that the body writes.
-        device: Where the stage computed, as `device.describe` says it.
-        earlier: Seconds of work done before the body, for example by an interrupted run, or side
-            by side.
-        params: What the stage was asked for, by its section in params.yaml, so that a report
-            tells the parameters of the run and not those of the file as it is today.
-        details: What else is worth a note, JSON-ready.
-
-    Yields:
-        Nothing.
-    """
-    import torch
-
-    check_writable(path)
-    start = time.perf_counter()
-    yield
-    record = {
-        "stage": stage,
-        "seconds": round(earlier + time.perf_counter() - start, 2),
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "device": device,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "revision": git_revision(),
-        "params": {
-            name: part.model_dump(mode="json") if isinstance(part, BaseModel) else part
-            for name, part in (params or {}).items()
-        },
-        **(details or {}),
-        "outs": hashes_of(outs),
-    }
-    if (first := committed(path, record)) is not None:
-        atomic_write_text(path, first)
-    else:  # parameters stay in the order of their schema, for those who read them
-        write_json(path, record, sort_keys=False)
-
-
 def flags(argv: Sequence[str] | None, parser: OneLineParser) -> argparse.Namespace:
     """Parse the flags of a stage; outputs that would destroy something else are wrong arguments.
 
@@ -287,27 +221,3 @@ def check_outputs(args: argparse.Namespace, writes: Mapping[str, Output]) -> Non
     texts = [text for v in values for text in (v if isinstance(v, list) else [v])]
     inputs = [text for text in texts if isinstance(text, str) and text and os.path.exists(text)]
     check_targets(inputs, [(given[flag], kind) for flag, kind in writes.items()])
-
-
-def git_revision(folder: str | Path = ".") -> str | None:
-    """Name the code that runs.
-
-    Args:
-        folder: Somewhere in the repository.
-
-    Returns:
-        The short revision, with `-dirty` where code or data pointers differ from it; None
-        outside a repository, before the first commit or without git.
-    """
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-        return done.stdout.strip()
-
-    try:
-        revision = git("rev-parse", "--short", "HEAD")
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return f"{revision}-dirty" if changed else revision

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
-from neumeta.core.stage import flags, recorded, stage_parser, staged
+from neumeta.core.recording import recorded
+from neumeta.core.stage import flags, stage_parser, staged
 from neumeta.core.targets import checkpoint, json_of, record
 from neumeta.data.dataset import SPLITS, dataset_card, write_dataset
 from neumeta.data.params import DataParams

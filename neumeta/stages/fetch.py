@@ -8,15 +8,8 @@ from neumeta.core.checkpoint import write_checkpoint
 from neumeta.core.device import CPU, describe
 from neumeta.core.errors import UserError
 from neumeta.core.reading import PARAMS_FILE, load_section, load_value
-from neumeta.core.stage import (
-    add_device_flag,
-    compute_with,
-    device_of,
-    flags,
-    recorded,
-    stage_parser,
-    staged,
-)
+from neumeta.core.recording import recorded
+from neumeta.core.stage import add_device_flag, compute_with, device_of, flags, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.core.targets import checkpoint, record, table
 from neumeta.data.dataset import read_dataset

@@ -9,7 +9,8 @@ import torch
 from neumeta.core import device as devices
 from neumeta.core.device import autocast, choose_device, describe, drawn, own_card, resolve
 from neumeta.core.errors import UserError
-from neumeta.core.stage import add_device_flag, device_of, flags, guarded, recorded, stage_parser
+from neumeta.core.recording import recorded
+from neumeta.core.stage import add_device_flag, device_of, flags, guarded, stage_parser
 from tests.other_device import DrawnOnDeviceError, pretend
 
 TWO_CARDS = ("cpu", "cuda:0", "cuda:1")

@@ -8,17 +8,10 @@ from neumeta.core.fields import WidthRange
 from neumeta.core.files import check_writable
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section, load_value, parse
+from neumeta.core.recording import recorded
 from neumeta.core.shard import asked_shard
 from neumeta.core.side_by_side import side_by_side
-from neumeta.core.stage import (
-    add_device_flag,
-    compute_with,
-    device_of,
-    flags,
-    recorded,
-    stage_parser,
-    staged,
-)
+from neumeta.core.stage import add_device_flag, compute_with, device_of, flags, stage_parser, staged
 from neumeta.core.targets import record, table
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.results import RESULT_COLUMNS, row_store, to_frame, write_results

@@ -7,7 +7,8 @@ from typing import Any
 from neumeta.core.checkpoint import trusting
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
-from neumeta.core.stage import compute_with, flags, recorded, stage_parser, staged
+from neumeta.core.recording import recorded
+from neumeta.core.stage import compute_with, flags, stage_parser, staged
 from neumeta.core.targets import json_of, record
 from neumeta.data.dataset import read_dataset
 from neumeta.measure.evaluator import Evaluator

@@ -10,7 +10,8 @@ from numpy import ndarray
 from neumeta.core.checkpoint import write_checkpoint
 from neumeta.core.files import write_json
 from neumeta.core.reading import load_section
-from neumeta.core.stage import compute_with, flags, recorded, stage_parser, staged
+from neumeta.core.recording import recorded
+from neumeta.core.stage import compute_with, flags, stage_parser, staged
 from neumeta.core.targets import checkpoint, json_of, record
 from neumeta.data.dataset import read_dataset
 from neumeta.models.network_file import read_network

@@ -8,17 +8,10 @@ from neumeta.core.errors import UserError
 from neumeta.core.files import check_writable, write_json
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.reading import PARAMS_FILE, load_section
+from neumeta.core.recording import recorded
 from neumeta.core.shard import asked_shard
 from neumeta.core.side_by_side import side_by_side
-from neumeta.core.stage import (
-    add_device_flag,
-    compute_with,
-    device_of,
-    flags,
-    recorded,
-    stage_parser,
-    staged,
-)
+from neumeta.core.stage import add_device_flag, compute_with, device_of, flags, stage_parser, staged
 from neumeta.core.targets import json_of, record
 from neumeta.data.dataset import read_dataset
 from neumeta.methods.metamorphosis.orders.inrs import OrderStudy, controls

@@ -10,17 +10,10 @@ from neumeta.core.files import atomic_write_bytes, check_writable, sha256_of
 from neumeta.core.jobs import kept_in, shared_by
 from neumeta.core.processes import ProcessGroup, assembled
 from neumeta.core.reading import load_section
+from neumeta.core.recording import recorded
 from neumeta.core.shard import asked_shard
 from neumeta.core.side_by_side import side_by_side
-from neumeta.core.stage import (
-    add_device_flag,
-    compute_with,
-    device_of,
-    flags,
-    recorded,
-    stage_parser,
-    staged,
-)
+from neumeta.core.stage import add_device_flag, compute_with, device_of, flags, stage_parser, staged
 from neumeta.core.tables import write_table
 from neumeta.core.targets import record, table
 from neumeta.data.dataset import read_dataset

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from neumeta.core.stage import git_revision
+from neumeta.core.recording import git_revision
 from neumeta.report.blocks import Report
 from neumeta.stages import index
 from neumeta.stages.metamorphosis import report

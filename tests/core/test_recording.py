@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from neumeta.core.first_run import committed, hashes_of
-from neumeta.core.stage import recorded
+from neumeta.core.recording import committed, hashes_of, recorded
 
 RECORD = Path("data/runs/train/toy.run.json")
 OUT = Path("data/toy")
