@@ -119,6 +119,10 @@ class Reporter:
         """
         return self._told + LINE_EVERY_SECONDS - self.clock()
 
+    def heard(self) -> None:
+        """Note that others told where the work is: the next line counts from here."""
+        self._told = self.clock()
+
     def tick(self) -> None:
         """Log a line if one is due."""
         if self.wait() > 0:
@@ -233,6 +237,11 @@ def speaks(env: Mapping[str, str] = os.environ) -> bool:
         True for a process alone, and for the first of several.
     """
     return "TORCHELASTIC_RUN_ID" not in env or env.get("RANK", "0") == "0"
+
+
+def heard() -> None:
+    """Stay silent for a while, because processes of this work told how far they are."""
+    _reporter.heard()
 
 
 def current_title() -> str:

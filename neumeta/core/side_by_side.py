@@ -19,6 +19,7 @@ import torch
 from neumeta.core.device import CPU
 from neumeta.core.errors import UserError
 from neumeta.core.jobs import Job, JobStore
+from neumeta.core.progress import heard
 
 WORKERS_VARIABLE = "NEUMETA_WORKERS"
 MOST_WORKERS = 8  # by default: each holds the data set of its own
@@ -122,6 +123,7 @@ def _relay(child: subprocess.Popen[str], mark: str) -> None:
     with child.stdout:
         for line in child.stdout:
             print(f"{mark}{line.rstrip()}", file=sys.stderr, flush=True)
+            heard()
 
 
 @contextmanager

@@ -190,3 +190,13 @@ def test_a_bar_on_a_terminal(
     shown = capsys.readouterr().err
     assert "walk" in shown
     assert "3/3" in shown
+
+
+def test_what_other_processes_of_the_work_tell_counts(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in progress(range(10), "walk"):
+        clock.now += 10
+        if step % 2:
+            module.heard()
+    assert caplog.messages == []
