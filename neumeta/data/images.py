@@ -1,6 +1,7 @@
 """Decoding one image file: upright, on a stated background, within stated limits."""
 
 import io
+import logging
 import os
 import sys
 import warnings
@@ -52,7 +53,7 @@ def decode(data: bytes, size: int | None = None, background: int = 255) -> np.nd
     """
     if data.startswith(_LFS):
         raise ValueError("a pointer of Git LFS; run `git lfs pull`")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _without_log():
         warnings.simplefilter("ignore")  # limits are ours, checked below
         try:
             opened = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -65,6 +66,18 @@ def decode(data: bytes, size: int | None = None, background: int = 255) -> np.nd
     if size is not None:
         image = image.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8)
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep Pillow from logging, beside our line, why it refuses a file."""
+    logger = logging.getLogger("PIL")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def test_dataset_file_round_trip_and_damage(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-10] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.raises(UserError, match="does not match its sha256"):
+    with pytest.raises(UserError, match="damaged: its tensors are not those"):
         read_dataset(path)
 
 

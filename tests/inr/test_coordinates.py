@@ -9,7 +9,7 @@ from neumeta.inr.jitter import ChannelJitter
 from neumeta.models.registry import family_from_header, make_family
 from neumeta.models.tensor_specs import TensorSpec
 from neumeta.permute.morphing import morphing_groups
-from tests.toy import at, toy_family
+from tests.toy import at, toy_dataset, toy_family
 
 
 def specs_of(width: int) -> tuple[TensorSpec, ...]:
@@ -140,7 +140,8 @@ def test_an_order_that_does_not_fit_its_stream_is_refused() -> None:
 def test_streams_are_read_in_their_order_and_stay_in_the_network() -> None:
     settings = {"name": "cifar_resnet", "depth": 20, "scope": "last_block"}
     settings |= {"base_width": 64, "min_width": 1, "max_width": 64}
-    images = {"image_shape": [3, 32, 32], "classes": list("abc")}
+    images = toy_dataset().input_spec() | {"image_shape": [3, 32, 32]}
+    images |= {"mean": [0.5] * 3, "std": [0.25] * 3}
     order = torch.randperm(64, generator=torch.Generator().manual_seed(0)).tolist()
     plain = make_family(settings, images)
     family = family_from_header(plain.with_stream_orders({"stream 3": order}).header())

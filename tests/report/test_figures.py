@@ -6,14 +6,17 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 
 from neumeta.report import figures
 from neumeta.report.palette import PALETTE, light
 from tests.toy import ROOT
+
+if TYPE_CHECKING:  # the settings of matplotlib are what is tested
+    from matplotlib.axes import Axes
 
 
 def drawn() -> str:
@@ -115,7 +118,7 @@ def test_accuracy_axis_spreads_small_errors() -> None:
     assert nine == pytest.approx(1) and ninetynine == pytest.approx(2)
 
 
-def labels(axes: Axes) -> list[str]:
+def labels(axes: "Axes") -> list[str]:
     return [label.get_text() for label in axes.get_yticklabels()]
 
 
