@@ -178,7 +178,8 @@ def test_raw_files_are_dependencies_where_they_are(repeated: Project) -> None:
     card = repeated.folder / "data/datasets/digits.card.json"
     write_images(raw / "pets")
     picture = raw / "pets/test/cat/0.png"
-    with restored(repeated, "params.yaml", "dvc.lock", FINGERPRINTS):
+    record = "data/runs/data/digits.run.json"  # git's
+    with restored(repeated, "params.yaml", "dvc.lock", FINGERPRINTS, record):
         params = toy_params()
         params["data"]["digits"] = folder_params(Path("pets")).model_dump(exclude_none=True)
         write_toy_params(repeated.folder, params)
