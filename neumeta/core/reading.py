@@ -1,5 +1,7 @@
 """Reading params.yaml: what is wrong there is told in one line."""
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         UserError: If the file is missing or no YAML mapping.
     """
     try:
-        value = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+        value = deepcopy(_parsed(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise UserError(f"{path}: cannot read: {error.strerror}") from error
     except (YAMLError, ValueError, RecursionError) as error:  # of bytes, and of endless numbers
@@ -73,6 +75,12 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{path}: must hold a mapping of sections")
     return value
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Any:
+    """What a text says; a stage reads one file for each of its sections."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def parse(model: type[S], value: Any, path: str | Path, section: str) -> S:

@@ -138,7 +138,7 @@ def deterministic() -> None:
     """
     import torch  # not every command needs it
 
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # the other way to say it imports a compiler
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # asked for by cuBLAS
     torch.backends.cudnn.allow_tf32 = False
 
