@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from neumeta.data.bits import bits_of
+
 # By the format that Pillow reads them as; others, which may start programs, are never opened.
 _SUFFIXES = {
     "PNG": (".png", ".apng"),
@@ -60,7 +62,7 @@ def decode(data: bytes, size: int | None = None, background: int = 255) -> np.nd
         except UnidentifiedImageError:
             raise ValueError(f"its content is none of {', '.join(FORMATS)}") from None
         with opened:
-            _check(opened)
+            _check(opened, bits_of(data, opened))
             with _quiet(opened.format == "TIFF"):
                 image = _flat(ImageOps.exif_transpose(opened), background)
     if size is not None:
@@ -98,7 +100,7 @@ def _quiet(needed: bool) -> Iterator[None]:
         os.close(nowhere)
 
 
-def _check(image: Image.Image) -> None:
+def _check(image: Image.Image, bits: int) -> None:
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise ValueError(f"{width} x {height} pixels; at most {MOST_PIXELS:,} in all are decoded")
@@ -107,6 +109,8 @@ def _check(image: Image.Image) -> None:
         raise ValueError(
             f"pixel mode {image.mode} would be clipped; convert it to 8 bits a channel ({allowed})"
         )
+    if bits > 8:
+        raise ValueError(f"{bits} bits a channel would be cut; convert it to 8 bits a channel")
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":
         raise ValueError(f"{frames} pictures in one file; save the one that is meant")

@@ -69,17 +69,31 @@ def _with_splits(root: Path, found: Listing) -> list[Labelled]:
             elsewhere.add(str(PurePosixPath(*above)) if deeper else above[-2])
         else:
             found.tally.ignore("in no folder of a class", entry.shown)
+    _refuse_twice(root, images)
     splits = {image.split for image in images}
     if "train" not in splits or elsewhere:
         raise _unclear(root, splits | elsewhere)
     return images
 
 
+def _refuse_twice(root: Path, images: Iterable[Labelled]) -> None:
+    """Two folders of one split are two data sets, or one and its copy."""
+    first: dict[str, PurePosixPath] = {}
+    for image in images:
+        folder = image.entry.place.parents[1]
+        if first.setdefault(image.split, folder) != folder:
+            raise UserError(
+                f"{shown(root)}: two folders of the split {image.split}, "
+                f"{shown(first[image.split])} and {shown(folder)}; keep one, or name the folder "
+                "above one of them as root"
+            )
+
+
 def _without_splits(root: Path, found: Listing) -> list[Labelled]:
     classes = [entry for entry in found.images if len(entry.place.parts) >= 2]
     above = {entry.place.parts[:-2] for entry in classes}
     names = {entry.place.parts[-2] for entry in classes}
-    if len(above) != 1 or len(names) < 2 or names <= {*SPLITS}:
+    if len(above) != 1 or len(names) < 2 or names & {*SPLITS}:
         raise _unclear(root, {"/".join(entry.place.parts[:-1]) or "." for entry in found.images})
     for entry in found.images:
         if len(entry.place.parts) < 2:

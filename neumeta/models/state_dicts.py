@@ -122,6 +122,9 @@ def _plain(mapping: Mapping[str, Tensor], where: str) -> "OrderedDict[str, Tenso
     for name, value in mapping.items():
         if strip(name) in weights:
             raise UserError(f"{where}: two tensors are called {strip(name)!r} without wrappers")
+        if name.endswith("num_batches_tracked") and value.is_floating_point():
+            # Cast with all the rest; a half may have no room for it, and no function reads it.
+            value = value.double().nan_to_num(0.0, 0.0, 0.0).round().to(torch.int64)
         weights[strip(name)] = _numbers(value, f"{where}: tensor {name!r}")
     if metadata := getattr(mapping, "metadata", None):
         # By names of modules: those of tensors without the last part. The owner's go.

@@ -65,5 +65,7 @@ def _saved(content: bytes, where: str) -> Any:
                 "torch.save(torch.jit.load(FILE).state_dict(), OTHER)"
             ) from error
         raise UserError(
-            f"{where}: neither safetensors nor a PyTorch state dict of plain tensors"
+            f"{where}: neither safetensors nor a PyTorch state dict of plain tensors that torch "
+            "reads without running code (pickle protocol 2); save it anew by "
+            "torch.save(state_dict, FILE)"
         ) from error

@@ -87,6 +87,8 @@ class Call:
         for parameter in copy.parameters():
             parameter.grad = None
         tensors, given = Tensors.of(copy), Tensors.of(network)
+        # Copies have places of their own where those of the network share their memory.
+        tensors = replace(tensors, fixed={**given.fixed, **tensors.fixed})
         storages = {
             place: mine
             for name, value in tensors.own.items()

@@ -3,7 +3,9 @@
 Every run starts from one seed, so that runs can be compared. Numbers that are drawn for each
 place alike, as the mask of a dropout, follow any order of the places: the network stays the same
 random function, though one seed gives it other numbers. For a comparison of outputs, such draws
-are therefore held at one number for all places (`EvenDraws`).
+are therefore held at one number for all places (`EvenDraws`). Numbers of a generator, or of a seed,
+that the network brings itself are the same in every run: they are what they are at each place, and
+a trial that moves places finds that out.
 """
 
 import random
@@ -28,11 +30,12 @@ _AROUND = {
     "poisson": ("default",),
     "native_dropout": ("default",),
 }
+SEED = 794_316_205  # of every run; a network that seeds anew takes another one
 _GOLDEN = 0.618034  # multiples of it, less their whole part, are spread evenly between 0 and 1
 
 
 @contextmanager
-def same_draws(devices: Sequence[torch.device] = (), seed: int = 0) -> Iterator[None]:
+def same_draws(devices: Sequence[torch.device] = (), seed: int = SEED) -> Iterator[None]:
     """Seed torch, numpy and Python, and put their states back in the end.
 
     Args:
@@ -49,7 +52,7 @@ def same_draws(devices: Sequence[torch.device] = (), seed: int = 0) -> Iterator[
         for card in cards:
             torch.cuda.default_generators[card].manual_seed(seed)
         random.seed(seed)
-        np.random.seed(seed)
+        np.random.seed(seed % 2**32)
         try:
             yield
         finally:
@@ -78,6 +81,8 @@ def kind_of_draw(operation: Any) -> Literal["free", "around"] | None:
 class EvenDraws(TorchDispatchMode):
     """While it is entered, a draw gives one number at all places, its own for every draw.
 
+    Draws of a generator or a seed of the network's own stay as they are.
+
     Draws around a mean give the mean and as much of the spread everywhere; those of zeros and ones
     give their probability; a dropout keeps everything.
     """
@@ -102,13 +107,18 @@ class EvenDraws(TorchDispatchMode):
             What the operation gives.
         """
         kwargs = kwargs or {}
-        if (kind := kind_of_draw(func)) is None:
+        kind = kind_of_draw(func)
+        if kind is None or kwargs.get("generator") is not None or _seeded_anew():
             return func(*args, **kwargs)
         self._draws += 1
         number = 0.3 + 0.4 * (self._draws * _GOLDEN % 1)
         if kind == "around":
             return _around(str(func).split(".")[1], args, kwargs, number)
         return func(*args, **kwargs).fill_(1.0 if "bernoulli" in str(func) else number)
+
+
+def _seeded_anew() -> bool:
+    return torch.default_generator.initial_seed() != SEED
 
 
 def _around(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], number: float) -> Any:

@@ -126,7 +126,7 @@ def _by_storage(
 ) -> tuple[dict[str, Tensor], dict[str, tuple[str, tuple[int, ...]]], dict[str, str]]:
     own, fixed = dict(found), dict[str, str]()
     for name, value in found.items():
-        if any(s == 0 and n > 1 for s, n in zip(value.stride(), value.shape, strict=True)):
+        if _meets_itself(value):
             fixed[name] = "has places that share their memory"
     turned: dict[str, tuple[str, tuple[int, ...]]] = {}
     together: dict[int, list[str]] = defaultdict(list)
@@ -146,6 +146,17 @@ def _by_storage(
                     fixed[name] = f"shares its memory with {other!r} in another form"
                     fixed[other] = f"shares its memory with {name!r} in another form"
     return own, turned, fixed
+
+
+def _meets_itself(value: Tensor) -> bool:
+    """Whether two places of a tensor may be one in memory."""
+    reach = 0  # of all places along the dimensions with smaller strides
+    layout = zip(value.stride(), value.shape, strict=True)
+    for stride, size in sorted((stride, size) for stride, size in layout if size > 1):
+        if stride <= reach:
+            return True
+        reach += stride * (size - 1)
+    return False
 
 
 def _turn(first: Tensor, second: Tensor) -> tuple[int, ...] | None:

@@ -49,8 +49,8 @@ class Recording:
         graph: Its placeholders are the tensors of the network by their order, then the inputs.
         outputs: How many of the results are outputs of the network; the others are tensors that
             its code asked for a number.
-        branches: Places in the code of the network that asked for a number that depends on weights
-            or inputs.
+        branches: Places in the code of the network that asked for a number that depends on weights,
+            inputs or random numbers of torch.
         seen_elsewhere: Storages of parameters and buffers that are read in another way than as
             these.
         draws: Whether random numbers are drawn.
@@ -159,13 +159,14 @@ def _described(
     elsewhere: set[int] = set()
     draws = False
     for node in graph.graph.nodes:
-        if node.op == "placeholder" or not live.isdisjoint(node.all_input_nodes):
+        drawn = kind_of_draw(node.target) is not None
+        if drawn or node.op == "placeholder" or not live.isdisjoint(node.all_input_nodes):
             live.add(node)
         if node.op == "get_attr":
             constant = getattr(graph, str(node.target))
             if isinstance(constant, Tensor) and storage_of(constant) in storages:
                 elsewhere.add(storages[storage_of(constant)])  # type: ignore[index]
-        draws = draws or kind_of_draw(node.target) is not None
+        draws = draws or drawn
     recording = Recording(graph, outputs, (), frozenset(elsewhere), draws)
     asked = recording.results[outputs:]
     branches = [p for p, n in zip(places, asked, strict=True) if isinstance(n, Node) and n in live]

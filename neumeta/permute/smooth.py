@@ -1,19 +1,22 @@
 """Permute a network so that its weights become smooth: the whole of it in one call."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy import ndarray
 from torch import nn
 
+from neumeta.core.boundary import called_by_users
+from neumeta.core.errors import UserError
 from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.call import Forward
 from neumeta.permute.cliques import Pinned
 from neumeta.permute.distances import Objective
 from neumeta.permute.orders import GroupResult, find_orders
 from neumeta.permute.solve import order_units
-from neumeta.permute.solvers import Solver
+from neumeta.permute.solvers import SOLVERS, Solver
 from neumeta.permute.trace import trace_cliques
 
 
@@ -34,6 +37,12 @@ class Smoothing:
     branches: tuple[str, ...] = ()
 
 
+def _check(name: str, value: object, allowed: Sequence[object]) -> None:
+    if not any(type(value) is type(one) and value == one for one in allowed):
+        raise UserError(f"{name} is {value!r}; allowed are {', '.join(map(str, allowed))}")
+
+
+@called_by_users
 def smooth(
     network: nn.Module,
     *examples: Any,
@@ -61,7 +70,15 @@ def smooth(
 
     Returns:
         The permutation: `smooth(...).arrangement.apply(network.state_dict())`.
+
+    Raises:
+        UserError: If an option is none of those allowed, or the network cannot be traced.
     """
+    _check("solver", solver, SOLVERS)
+    _check("objective", objective, get_args(Objective))
+    _check("normalise", normalise, (False, True))
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UserError(f"seed is {seed!r}; must be a whole number from 0 up")
 
     def solve(distances: ndarray) -> ndarray:
         return order_units(distances, solver, np.random.default_rng(seed))

@@ -73,7 +73,7 @@ CASES: dict[str, Case] = {
         [(3, 8), (8, 2)],
         [8],
     ),
-    "a generator of its own": (own_generator, [(3, 8), (8, 2)], [8]),
+    "a generator of its own": (own_generator, [(3, 8), (8, 2)], []),
     "one draw in two places": (twice, [(3, 4), (3, 4), (8, 2)], [4]),
     "one draw in two orders": (
         lambda layers, x: twice(layers, x, lambda drawn: drawn.roll(1, 1)),
@@ -108,7 +108,7 @@ def test_samples_around_computed_means() -> None:
 def test_even_draws() -> None:
     mean, spread = torch.tensor([1.0, 5.0]), torch.tensor([1.0, 2.0])
     share = torch.tensor([0.25, 0.75])
-    with EvenDraws():
+    with same_draws(), EvenDraws():
         first, second = torch.rand(4), torch.randn(3)
         around_mean = torch.normal(mean, spread)
         kept = torch.bernoulli(share)
@@ -131,3 +131,42 @@ def test_seeds_are_put_back() -> None:
     seeded = random.Random(0)
     seeded.random()
     assert random.getstate() != seeded.getstate()  # checks of types in tests draw numbers, too
+
+
+def seeded(layers: nn.ModuleList, hidden: Tensor, way: str) -> Tensor:
+    """Numbers that are the same in every run, each at its place."""
+    generator = torch.Generator().manual_seed(3)
+    if way == "generator":
+        return hidden * torch.rand(8, generator=generator)
+    if way == "written":
+        return hidden * torch.empty(8).normal_(generator=generator)
+    if way == "fork":
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            drawn = torch.randn(8)
+        return hidden * drawn
+    if way == "state":
+        torch.set_rng_state(generator.get_state())
+    else:
+        torch.manual_seed(7)
+    return hidden + torch.rand(8)
+
+
+@pytest.mark.parametrize("way", ["generator", "written", "fork", "state", "seed"])
+def test_numbers_of_a_seed_of_its_own_hold_their_places(way: str) -> None:
+    def run(layers: nn.ModuleList, inputs: Tensor) -> Tensor:
+        result: Tensor = layers[1](seeded(layers, torch.relu(layers[0](inputs)), way))
+        return result
+
+    assert sizes(trace_cliques(Wrapped(run, *linear((3, 8), (8, 2))).eval(), noise(2, 3))) == []
+
+
+def test_a_branch_on_a_random_number_is_told() -> None:
+    def run(layers: nn.ModuleList, inputs: Tensor) -> Tensor:
+        hidden = torch.relu(layers[0](inputs))
+        result: Tensor = layers[1](hidden if torch.rand(()) < 2 else hidden.flip(1))
+        return result
+
+    with pytest.warns(UserWarning, match="the network asks for a number at .*test_draws.py"):
+        found = trace_cliques(Wrapped(run, *linear((3, 8), (8, 2))).eval(), noise(2, 3))
+    assert len(found.branches) == 1

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from neumeta.permute.cliques import Cliques
 from neumeta.permute.identity import Tensors
+from neumeta.permute.trace import trace_cliques
 from tests.small_networks import Wrapped, linear, noise, sizes, turned_and_loaded, two_layers
 
 
@@ -128,3 +129,11 @@ def test_unused_weights_stay() -> None:
     cliques, _ = turned_and_loaded(network, noise(4, 3))
     assert sizes(cliques) == [8]
     assert reasons(cliques, "layers.2.weight") == {"no output depends on it"}
+
+
+def test_places_that_overlap_by_steps_hold_still() -> None:
+    network = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3)).eval()
+    network[0].weight.data = torch.randn(23).unfold(0, 8, 1)
+    found = trace_cliques(network, torch.randn(2, 8))
+    assert found.groups == ()
+    assert any("share their memory" in pinned.reason for pinned in found.pinned)
