@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import struct
 import unicodedata
 import zipfile
@@ -433,3 +434,19 @@ def test_real_cifar10_from_zips_of_webp() -> None:
         first = found.images[0]
         assert first.place.parts[-3] == "test" and len(found.images) == 10_000
         assert decode(first.read()).shape == (32, 32, 3)
+
+
+def test_two_folders_of_one_split_are_two_data_sets(tree: Path) -> None:
+    shutil.copytree(tree / "train", tree / "backup/train")
+    refused(tree, "two folders of the split train, backup/train and train; keep one")
+
+
+def test_a_class_is_not_called_like_a_split(tree: Path) -> None:
+    for label in ("cat", "dog"):
+        shutil.move(tree / "train" / label, tree / label)
+    shutil.rmtree(tree / "train")
+    for place in (tree / "test").rglob("*.png"):
+        place.rename(tree / "test" / f"{place.parent.name}-{place.name}")
+    for label in ("cat", "dog"):
+        (tree / "test" / label).rmdir()
+    refused(tree, "needs images as train/CLASS/FILE")

@@ -248,3 +248,11 @@ def test_a_number_beyond_all_weights_is_refused() -> None:
     for content in (saved(state), save(state)):
         with pytest.raises(UserError, match=r"holds a number above 1e\+12; the file is damaged"):
             parse_weights(content, "x")
+
+
+@pytest.mark.parametrize("count", [3, 100_000])
+def test_counters_that_were_cast_with_the_weights_are_read(count: int) -> None:
+    state = {**STATE, "body.1.num_batches_tracked": torch.tensor(count)}
+    weights = parse_weights(saved({name: value.half() for name, value in state.items()}), "file")
+    assert weights["body.1.num_batches_tracked"].dtype == torch.int64
+    put_weights(network(), weights, "file")

@@ -1,6 +1,7 @@
 """Whole networks made smooth: the function stays, lengths are total variations, gaps are proven."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,3 +158,18 @@ def test_gap() -> None:
     assert gap(0.0, 0.0) == 0
     assert gap(5.0, 0.0) == math.inf
     assert GroupResult("g", 3, 9.0, 5.0, 0.0, ()).facts()["gap"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"solver": "fast"}, "solver is 'fast'; allowed are none, random, greedy"),
+        ({"objective": "last"}, "objective is 'last'; allowed are all, first"),
+        ({"normalise": "yes"}, "normalise is 'yes'; allowed are False, True"),
+        ({"seed": -1}, "seed is -1; must be a whole number from 0 up"),
+        ({"seed": "a"}, "seed is 'a'; must be"),
+    ],
+)
+def test_a_wrong_option_is_one_line(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(UserError, match=text):
+        smooth(lenet(), IMAGES, **options)
