@@ -92,7 +92,7 @@ def started(part: Path) -> str:
     return str(wait_for(lambda: part.exists() and part.read_text(), 60, "no shard started"))
 
 
-@pytest.mark.parametrize(("stage", "out", "jobs"), [("sweep", "sweep.csv", 8)])
+@pytest.mark.parametrize(("stage", "out", "jobs"), [("sweep", "sweep.csv", 8), ("train", "inr", 2)])
 def test_two_local_workers_give_the_bytes_of_one_run(
     stage: str, out: str, jobs: int, finished: Path, tmp_path: Path, flows: Flows
 ) -> None:

@@ -103,7 +103,7 @@ class Busy(nn.Module):
         self.table: dict[str, Any] = {"sum": torch.zeros(2)}
         self.plain, self.computed = torch.zeros(8), self.first.weight * 2
         self.generator = torch.Generator().manual_seed(1)
-        self.lock, self.library, self.counter = threading.Lock(), np, Counter()
+        self.lock, self.package, self.counter = threading.Lock(), np, Counter()
         kept: list[Any] = []
         self.first.register_forward_hook(self.counter.hook)
         self.last.register_forward_hook(lambda module, inputs, output: kept.append(output))

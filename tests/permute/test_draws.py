@@ -133,7 +133,7 @@ def test_seeds_are_put_back() -> None:
     assert random.getstate() != seeded.getstate()  # checks of types in tests draw numbers, too
 
 
-def seeded(layers: nn.ModuleList, hidden: Tensor, way: str) -> Tensor:
+def seeded(hidden: Tensor, way: str) -> Tensor:
     """Numbers that are the same in every run, each at its place."""
     generator = torch.Generator().manual_seed(3)
     if way == "generator":
@@ -155,7 +155,7 @@ def seeded(layers: nn.ModuleList, hidden: Tensor, way: str) -> Tensor:
 @pytest.mark.parametrize("way", ["generator", "written", "fork", "state", "seed"])
 def test_numbers_of_a_seed_of_its_own_hold_their_places(way: str) -> None:
     def run(layers: nn.ModuleList, inputs: Tensor) -> Tensor:
-        result: Tensor = layers[1](seeded(layers, torch.relu(layers[0](inputs)), way))
+        result: Tensor = layers[1](seeded(torch.relu(layers[0](inputs)), way))
         return result
 
     assert sizes(trace_cliques(Wrapped(run, *linear((3, 8), (8, 2))).eval(), noise(2, 3))) == []

@@ -69,7 +69,7 @@ def test_a_wrong_shard_is_refused_before_any_work(
     assert contents(copy) == before
 
 
-@pytest.mark.parametrize("stage", ["train"])
+@pytest.mark.parametrize("stage", ["train", "baselines"])
 def test_side_by_side_gives_the_bytes_of_one_process(stage: str, copy: Path) -> None:
     before = contents(copy)
     shutil.rmtree("data/.resume", ignore_errors=True)
