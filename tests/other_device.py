@@ -117,6 +117,13 @@ class _Module(backend_registration._DummyBackendModule):
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.bfloat16]
 
+    def get_rng_state(self, device: Any = None) -> Tensor:
+        """Asked by `torch.random.fork_rng`, once the device is registered: it draws nothing."""
+        return torch.empty(0, dtype=torch.uint8)
+
+    def set_rng_state(self, state: Tensor, device: Any = None) -> None:
+        """Likewise."""
+
 
 _libraries: list[torch.library.Library] = []  # a registration lives as long as its library
 
