@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from neumeta.methods.metamorphosis.loading import load
     from neumeta.methods.metamorphosis.morph import MorphableNetwork
     from neumeta.models.stored_network import StoredNetwork
-    from neumeta.permute.arrangement import Arrangement
     from neumeta.permute.smooth import smooth
-    from neumeta.permute.trace import trace_cliques
+    from neumeta.tracing.arrangement import Arrangement
+    from neumeta.tracing.trace import trace_cliques
 
 __all__ = [
     "Arrangement",
@@ -24,12 +24,12 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 _HOMES = {
-    "Arrangement": "neumeta.permute.arrangement",
+    "Arrangement": "neumeta.tracing.arrangement",
     "MorphableNetwork": "neumeta.methods.metamorphosis.morph",
     "StoredNetwork": "neumeta.models.stored_network",
     "load": "neumeta.methods.metamorphosis.loading",
     "smooth": "neumeta.permute.smooth",
-    "trace_cliques": "neumeta.permute.trace",
+    "trace_cliques": "neumeta.tracing.trace",
 }
 
 

@@ -38,7 +38,7 @@ LONGEST = (
     "flows/test_deploy.py",
     "test_contributing.py",
     "core/test_processes.py",
-    "permute/test_trace.py",
+    "tracing/test_trace.py",
     "stages/metamorphosis/test_ablate.py",
     "methods/metamorphosis/test_resume.py",
 )

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neumeta.permute.arrangement import Arrangement
-from neumeta.permute.cliques import Cliques
-from neumeta.permute.nested import numbers_in
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.arrangement import Arrangement
+from neumeta.tracing.cliques import Cliques
+from neumeta.tracing.nested import numbers_in
+from neumeta.tracing.trace import trace_cliques
 
 
 class Wrapped(nn.Module):

@@ -12,7 +12,18 @@ ROOT = Path(__file__).parents[1]
 PAGES = "methods/*/*report"  # the pages that a method writes with the kit of `report`
 # A module imports from its own package and from those on its left.
 LAYERS = (
-    *("core", "data", "tasks", "models", "permute", "training", "measure", "inr", "methods"),
+    *(
+        "core",
+        "data",
+        "tasks",
+        "tracing",
+        "models",
+        "permute",
+        "training",
+        "measure",
+        "inr",
+        "methods",
+    ),
     *("report", PAGES, "gate", "stages"),
 )
 

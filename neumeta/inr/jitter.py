@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from neumeta.core.device import CPU, drawn
-from neumeta.models.groups import Group
 from neumeta.models.tensor_specs import TensorSpec
+from neumeta.tracing.groups import Group
 
 
 class ChannelJitter:

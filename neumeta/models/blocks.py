@@ -9,7 +9,7 @@ from torch import nn
 
 from neumeta.models.axes import Point
 from neumeta.models.family import Family, width_axis
-from neumeta.models.groups import Group
+from neumeta.tracing.groups import Group
 
 
 @dataclass(frozen=True)

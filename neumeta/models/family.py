@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
 from neumeta.models.axes import Axis, Point
-from neumeta.models.groups import Group
 from neumeta.models.resampling import Origin, resampled
 from neumeta.models.tensor_specs import Shape, TensorSpec
+from neumeta.tracing.groups import Group
 
 STREAM_ORDERS = "stream_orders"
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from neumeta.models.groups import Group, Member
+from neumeta.tracing.groups import Group, Member
 
 Objective = Literal["all", "first"]
 

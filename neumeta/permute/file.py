@@ -12,11 +12,11 @@ from neumeta.core.checkpoint import to_bytes
 from neumeta.core.files import atomic_write_bytes, check_writable, sha256_of, write_json
 from neumeta.models.architectures import build_for
 from neumeta.models.weights_file import read_weights
-from neumeta.permute import arrangement
 from neumeta.permute.function import assert_function_preserved, function_change
 from neumeta.permute.smooth import smooth
 from neumeta.permute.solvers import Solver
 from neumeta.permute.variation import total_variation
+from neumeta.tracing import arrangement
 
 KIND = "weights"
 PERMUTED, ORDERS = targets.checkpoint(KIND), targets.checkpoint(arrangement.KIND)

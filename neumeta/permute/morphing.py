@@ -6,8 +6,8 @@ import torch
 
 from neumeta.core.errors import UserError
 from neumeta.models.family import STREAM_ORDERS, Family
-from neumeta.models.groups import Group
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.groups import Group
+from neumeta.tracing.trace import trace_cliques
 
 _found: dict[str, tuple[Group, ...]] = {}  # a trace takes up to a second; headers name families
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from neumeta.core.errors import UserError
 from neumeta.core.progress import progress
-from neumeta.models.groups import Group
-from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.bound import path_bound
 from neumeta.permute.distances import Objective, group_distances, path_length
+from neumeta.tracing.arrangement import Arrangement
+from neumeta.tracing.groups import Group
 
 BOUND_ROUNDS = 300
 _ROUNDING = 1e-9  # relative; a gap below it is none

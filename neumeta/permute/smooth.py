@@ -10,14 +10,14 @@ from torch import nn
 
 from neumeta.core.boundary import called_by_users
 from neumeta.core.errors import UserError
-from neumeta.permute.arrangement import Arrangement
-from neumeta.permute.call import Forward
-from neumeta.permute.cliques import Pinned
 from neumeta.permute.distances import Objective
 from neumeta.permute.orders import GroupResult, find_orders
 from neumeta.permute.solve import order_units
 from neumeta.permute.solvers import SOLVERS, Solver
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.arrangement import Arrangement
+from neumeta.tracing.call import Forward
+from neumeta.tracing.cliques import Pinned
+from neumeta.tracing.trace import trace_cliques
 
 
 @dataclass(frozen=True)

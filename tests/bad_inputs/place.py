@@ -12,7 +12,7 @@ from neumeta.methods.metamorphosis.inr_file import write_inr
 from neumeta.methods.metamorphosis.morph import load
 from neumeta.models.export import export_network
 from neumeta.models.parameters import parameters_of
-from neumeta.permute.arrangement import Arrangement
+from neumeta.tracing.arrangement import Arrangement
 from tests.bad_inputs.damage import pictures, saved
 from tests.data.pictures import write_images
 from tests.toy import at, toy_dataset, toy_family, toy_params, write_toy_params

@@ -17,7 +17,7 @@ from neumeta.permute.distances import group_distances
 from neumeta.permute.orders import BOUND_ROUNDS
 from neumeta.permute.solve import order_units
 from neumeta.permute.solvers import SOLVERS
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.trace import trace_cliques
 from tests.benchmarks.timing import as_time, line
 
 PUBLIC = "resnet20-12fca82f.th"

@@ -14,7 +14,7 @@ from neumeta.data.torchvision_door import models
 from neumeta.models.architectures import architectures, build_for
 from neumeta.models.cifar_resnet import CifarResNet
 from neumeta.models.weights_file import parse_weights
-from neumeta.permute.arrangement import Arrangement
+from neumeta.tracing.arrangement import Arrangement
 
 
 def resnet() -> nn.Module:

@@ -10,11 +10,11 @@ from torch import nn
 from neumeta.core.errors import UserError
 from neumeta.models.axes import Axis
 from neumeta.models.family import Family
-from neumeta.models.groups import Group
 from neumeta.models.registry import make_family
 from neumeta.permute import morphing
 from neumeta.permute.morphing import morphing_groups
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.groups import Group
+from neumeta.tracing.trace import trace_cliques
 
 SCOPES = ("last_block", "last_stage", "all_blocks")
 CIFAR_STAGES, RESNET18_STAGES = (16, 32, 64), (64, 128, 256, 512)

@@ -11,7 +11,6 @@ from torch import nn
 
 from neumeta.core.errors import UserError
 from neumeta.models.cifar_resnet import CifarResNet
-from neumeta.models.groups import Group
 from neumeta.models.lenet import LeNet
 from neumeta.permute.distances import group_distances, path_length
 from neumeta.permute.function import assert_function_preserved, function_change
@@ -19,8 +18,9 @@ from neumeta.permute.orders import GroupResult, find_orders
 from neumeta.permute.smooth import smooth
 from neumeta.permute.solve import order_units
 from neumeta.permute.solvers import SOLVERS, Solver
-from neumeta.permute.trace import trace_cliques
 from neumeta.permute.variation import total_variation, variation_along
+from neumeta.tracing.groups import Group
+from neumeta.tracing.trace import trace_cliques
 
 
 def lenet() -> nn.Module:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from neumeta.models.family import Family
-from neumeta.models.groups import Group
 from neumeta.models.tensor_specs import Shape
+from neumeta.tracing.groups import Group
 
 
 def take_channels(

@@ -12,7 +12,6 @@ from neumeta.core.fields import Trains
 from neumeta.data.dataset import Dataset
 from neumeta.models.axes import Point
 from neumeta.models.family import Family
-from neumeta.models.groups import Group
 from neumeta.models.parameters import place_of
 from neumeta.models.parts import Part, apply_part
 from neumeta.models.skeletons import Skeletons
@@ -20,6 +19,7 @@ from neumeta.permute.morphing import morphing_groups
 from neumeta.tasks.batch import Batch
 from neumeta.tasks.registry import task_of
 from neumeta.tasks.task import Task
+from neumeta.tracing.groups import Group
 from neumeta.training.examples import Examples, training_examples
 from neumeta.training.params import ExamplesParams, TeachingParams
 

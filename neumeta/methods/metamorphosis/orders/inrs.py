@@ -21,10 +21,10 @@ from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 from neumeta.methods.metamorphosis.variants import Outcome, Variant
 from neumeta.models.family import Family
 from neumeta.models.parameters import moved
-from neumeta.permute.arrangement import Arrangement
 from neumeta.permute.morphing import morphing_groups
 from neumeta.permute.orders import find_orders
 from neumeta.permute.variation import total_variation
+from neumeta.tracing.arrangement import Arrangement
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from torch import Tensor
 from neumeta.core.progress import progress
 from neumeta.methods.metamorphosis.orders.strategies import STRATEGIES, Strategy
 from neumeta.models.family import Family
-from neumeta.models.groups import Group
 from neumeta.models.parameters import load_parameters
 from neumeta.permute.function import assert_function_preserved, function_change
 from neumeta.permute.orders import GroupResult, find_orders
-from neumeta.permute.trace import trace_cliques
 from neumeta.permute.variation import total_variation
+from neumeta.tracing.groups import Group
+from neumeta.tracing.trace import trace_cliques
 
 TOLERANCE = 1e-9  # of the largest output, in double precision: rounding alone
 

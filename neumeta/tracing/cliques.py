@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from neumeta.models.groups import Group
+from neumeta.tracing.groups import Group
 
 
 @dataclass(frozen=True)

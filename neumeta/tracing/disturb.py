@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from neumeta.permute.call import Call
+from neumeta.tracing.call import Call
 
 Weights = Literal["disturbed", "other", "own"]
 _MOVES = 4099  # a prime number, so that no axis repeats the list

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from neumeta.permute.cliques import Cliques
-from neumeta.permute.identity import Tensors
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.cliques import Cliques
+from neumeta.tracing.identity import Tensors
+from neumeta.tracing.trace import trace_cliques
 from tests.small_networks import Wrapped, linear, noise, sizes, turned_and_loaded, two_layers
 
 

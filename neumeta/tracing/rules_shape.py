@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.fx import Node
 
-from neumeta.permute.labels import FIXED, Bundle, Labels, tidy
-from neumeta.permute.meeting import aligned, apart, meet, stretched
-from neumeta.permute.tracker import Tracker, bare, rule, shape_of, short_name, tensors_in, unknown
+from neumeta.tracing.labels import FIXED, Bundle, Labels, tidy
+from neumeta.tracing.meeting import aligned, apart, meet, stretched
+from neumeta.tracing.tracker import Tracker, bare, rule, shape_of, short_name, tensors_in, unknown
 
 
 @rule("<built-in function getitem>")

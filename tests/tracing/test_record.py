@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
-from neumeta.permute.refusals import check_traceable
 from neumeta.permute.smooth import smooth
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.refusals import check_traceable
+from neumeta.tracing.trace import trace_cliques
 from tests.small_networks import Wrapped, linear, noise, sizes, turned_and_loaded, two_layers
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.trace import trace_cliques
 from tests.small_networks import (
     Wrapped,
     linear,

@@ -7,7 +7,7 @@ from typing import Any
 from torch._decomp import core_aten_decompositions
 from torch._ops import OpOverload
 
-from neumeta.permute import (  # noqa: F401  (they fill the table)
+from neumeta.tracing import (  # noqa: F401  (they fill the table)
     meeting,
     rules_image,
     rules_index,
@@ -15,7 +15,7 @@ from neumeta.permute import (  # noqa: F401  (they fill the table)
     rules_reduce,
     rules_shape,
 )
-from neumeta.permute.tracker import apply_rule, has_rule
+from neumeta.tracing.tracker import apply_rule, has_rule
 
 __all__ = ["apply_rule", "decompositions"]
 

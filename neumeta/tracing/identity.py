@@ -12,8 +12,8 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from neumeta.models.groups import Group, Member
-from neumeta.permute.nested import storage_of
+from neumeta.tracing.groups import Group, Member
+from neumeta.tracing.nested import storage_of
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.fx import Node
 
-from neumeta.models.groups import Level
-from neumeta.permute.draws import kind_of_draw
-from neumeta.permute.labels import FIXED, Bundle, Labels, Ledger, mix, tidy
+from neumeta.tracing.draws import kind_of_draw
+from neumeta.tracing.groups import Level
+from neumeta.tracing.labels import FIXED, Bundle, Labels, Ledger, mix, tidy
 
 Rule = Callable[["Tracker", Node, Sequence[Any], dict[str, Any]], Any]
 _RULES: dict[str, Rule] = {}

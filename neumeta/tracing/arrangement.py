@@ -11,7 +11,7 @@ from torch import Tensor
 from neumeta.core.boundary import called_by_users
 from neumeta.core.checkpoint import read_checkpoint, write_checkpoint
 from neumeta.core.errors import UserError
-from neumeta.models.groups import Group
+from neumeta.tracing.groups import Group
 
 KIND = "arrangement"
 Axis = tuple[str, int]

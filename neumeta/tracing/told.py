@@ -8,7 +8,7 @@ an output with a fraction.
 import torch
 from torch.fx import Node
 
-from neumeta.permute.record import Recording
+from neumeta.tracing.record import Recording
 
 UNREAD = "no output depends on it"
 UNTOLD = "the outputs do not tell its order"

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch.fx import Node
 
-from neumeta.permute.labels import Bundle, Labels, tidy
-from neumeta.permute.tracker import (
+from neumeta.tracing.labels import Bundle, Labels, tidy
+from neumeta.tracing.tracker import (
     POINTWISE,
     Tracker,
     rule,

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.fx import Node
 
-from neumeta.permute.labels import FIXED, Bundle, Labels, tidy
-from neumeta.permute.meeting import apart, meet, tied, whole_last
-from neumeta.permute.tracker import Tracker, bare, named, rule, shape_of, tensors_in, unknown
+from neumeta.tracing.labels import FIXED, Bundle, Labels, tidy
+from neumeta.tracing.meeting import apart, meet, tied, whole_last
+from neumeta.tracing.tracker import Tracker, bare, named, rule, shape_of, tensors_in, unknown
 
 
 @rule("native_layer_norm.default")

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from neumeta.models.groups import Group, Level, Member
-from neumeta.permute.cliques import Cliques, Pinned
-from neumeta.permute.labels import mix
-from neumeta.permute.tracker import Tracker
+from neumeta.tracing.cliques import Cliques, Pinned
+from neumeta.tracing.groups import Group, Level, Member
+from neumeta.tracing.labels import mix
+from neumeta.tracing.tracker import Tracker
 
 
 def grouped(

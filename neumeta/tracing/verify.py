@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 
 from neumeta.core.errors import UserError
-from neumeta.models.groups import Group
-from neumeta.permute.arrangement import Arrangement
-from neumeta.permute.disturb import Weights
-from neumeta.permute.trial import Trial
+from neumeta.tracing.arrangement import Arrangement
+from neumeta.tracing.disturb import Weights
+from neumeta.tracing.groups import Group
+from neumeta.tracing.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from neumeta.core.errors import UserError
-from neumeta.permute.draws import same_draws
-from neumeta.permute.identity import Tensors
-from neumeta.permute.nested import (
+from neumeta.tracing.draws import same_draws
+from neumeta.tracing.identity import Tensors
+from neumeta.tracing.nested import (
     copied,
     copied_network,
     numbers_in,

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from neumeta.core.errors import UserError
-from neumeta.models.groups import Group, Member
-from neumeta.permute.arrangement import Arrangement
+from neumeta.tracing.arrangement import Arrangement
+from neumeta.tracing.groups import Group, Member
 
 TENSORS = {
     "a.weight": torch.arange(12.0).reshape(4, 3),

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neumeta.permute.draws import EvenDraws, same_draws
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.draws import EvenDraws, same_draws
+from neumeta.tracing.trace import trace_cliques
 from tests.small_networks import Wrapped, linear, noise, sizes, two_layers
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neumeta.permute.isolate import isolate_functions
+from neumeta.tracing.isolate import isolate_functions
 
 _CLOSED = (type, ModuleType, FunctionType, MethodType, str, bytes, torch.dtype, torch.device)
 _SHARED = (ModuleType, type(threading.Lock()), type(threading.RLock()))  # nothing to be copied

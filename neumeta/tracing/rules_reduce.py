@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-from neumeta.permute.labels import Bundle, Labels
-from neumeta.permute.meeting import combined, whole_last
-from neumeta.permute.tracker import Tracker, bare, named, rule, short_name, tensors_in
+from neumeta.tracing.labels import Bundle, Labels
+from neumeta.tracing.meeting import combined, whole_last
+from neumeta.tracing.tracker import Tracker, bare, named, rule, short_name, tensors_in
 
 
 @rule(

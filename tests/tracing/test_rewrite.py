@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from neumeta.permute.rewrite import listed, pad_circular, pad_packed
+from neumeta.tracing.rewrite import listed, pad_circular, pad_packed
 from tests.small_networks import noise
 
 

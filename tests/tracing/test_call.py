@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
 from neumeta.permute.smooth import smooth
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.trace import trace_cliques
 from tests.small_networks import Wrapped, linear, noise, sizes, two_layers
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.fx import Node
 
-from neumeta.permute.labels import Bundle, Labels, tidy
-from neumeta.permute.meeting import combined
-from neumeta.permute.tracker import Tracker, rule, shape_of, short_name
+from neumeta.tracing.labels import Bundle, Labels, tidy
+from neumeta.tracing.meeting import combined
+from neumeta.tracing.tracker import Tracker, rule, shape_of, short_name
 
 _UPSAMPLED = (
     *(f"{kind}{n}d" for kind in ("upsample_nearest", "_upsample_nearest_exact") for n in (1, 2, 3)),

@@ -11,10 +11,10 @@ from torch.func import functional_call
 from neumeta.core.errors import UserError
 from neumeta.data.torchvision_door import models
 from neumeta.models.cifar_resnet import CifarResNet
-from neumeta.models.groups import Group
 from neumeta.models.lenet import LeNet
-from neumeta.permute.cliques import Cliques
-from neumeta.permute.trace import trace_cliques
+from neumeta.tracing.cliques import Cliques
+from neumeta.tracing.groups import Group
+from neumeta.tracing.trace import trace_cliques
 
 TORCHVISION = {
     "resnet18": 64,

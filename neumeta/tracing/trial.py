@@ -16,10 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from neumeta.core.errors import UserError
-from neumeta.models.groups import Group, Member
-from neumeta.permute.call import Call
-from neumeta.permute.disturb import Weights, has_fractions, in_double, nudged, weights_for
-from neumeta.permute.draws import EvenDraws
+from neumeta.tracing.call import Call
+from neumeta.tracing.disturb import Weights, has_fractions, in_double, nudged, weights_for
+from neumeta.tracing.draws import EvenDraws
+from neumeta.tracing.groups import Group, Member
 
 State = Mapping[str, Tensor]
 _NOTHING = 8  # roundings of one

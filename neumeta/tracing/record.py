@@ -25,11 +25,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 
 from neumeta.core.errors import UserError
-from neumeta.permute.call import Call
-from neumeta.permute.draws import kind_of_draw, same_draws
-from neumeta.permute.nested import storage_of
-from neumeta.permute.rewrite import rewritten
-from neumeta.permute.rules import decompositions
+from neumeta.tracing.call import Call
+from neumeta.tracing.draws import kind_of_draw, same_draws
+from neumeta.tracing.nested import storage_of
+from neumeta.tracing.rewrite import rewritten
+from neumeta.tracing.rules import decompositions
 
 _ASKING = {
     *(Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.__bool__, Tensor.__int__, Tensor.__float__),

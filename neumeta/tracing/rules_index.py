@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch.fx import Node
 
-from neumeta.permute.draws import kind_of_draw
-from neumeta.permute.labels import FIXED, Bundle, Labels, tidy
-from neumeta.permute.meeting import combined, meet, varying_dims
-from neumeta.permute.tracker import (
+from neumeta.tracing.draws import kind_of_draw
+from neumeta.tracing.labels import FIXED, Bundle, Labels, tidy
+from neumeta.tracing.meeting import combined, meet, varying_dims
+from neumeta.tracing.tracker import (
     DRAW,
     Tracker,
     named,

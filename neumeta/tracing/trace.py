@@ -18,19 +18,19 @@ import torch
 from torch import nn
 from torch.fx import Node
 
-from neumeta.models.groups import Member
-from neumeta.permute.call import Call, Forward
-from neumeta.permute.cliques import Cliques, Pinned
-from neumeta.permute.disturb import Weights
-from neumeta.permute.grouping import grouped
-from neumeta.permute.labels import Bundle, Labels
-from neumeta.permute.record import Recording, record
-from neumeta.permute.refusals import check_traceable
-from neumeta.permute.rules import apply_rule
-from neumeta.permute.told import UNTOLD, untold, upstream
-from neumeta.permute.tracker import Tracker, shape_of
-from neumeta.permute.trial import Trial
-from neumeta.permute.verify import split_by_truth
+from neumeta.tracing.call import Call, Forward
+from neumeta.tracing.cliques import Cliques, Pinned
+from neumeta.tracing.disturb import Weights
+from neumeta.tracing.grouping import grouped
+from neumeta.tracing.groups import Member
+from neumeta.tracing.labels import Bundle, Labels
+from neumeta.tracing.record import Recording, record
+from neumeta.tracing.refusals import check_traceable
+from neumeta.tracing.rules import apply_rule
+from neumeta.tracing.told import UNTOLD, untold, upstream
+from neumeta.tracing.tracker import Tracker, shape_of
+from neumeta.tracing.trial import Trial
+from neumeta.tracing.verify import split_by_truth
 
 _NOT_FREE = "its order is not free"
 
