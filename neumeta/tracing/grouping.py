@@ -51,6 +51,7 @@ def grouped(
     for found in range(count):
         if found not in reasons and found in places:  # others are random numbers
             alike[int(marks[found])].append(found)
+    summed = {found for ids in ledger.sums for found in np.unique(classes[ids]).tolist()}
     groups, members_of = [], set()
     for found in alike.values():
         if len(found) < 2:
@@ -60,7 +61,8 @@ def grouped(
             Member(*key, tuple(tuple(places[unit][key]) for unit in found))
             for key in places[found[0]]
         )
-        groups.append(Group(_name(members[0], tracker.level), members, tracker.level))
+        stream = not summed.isdisjoint(found)
+        groups.append(Group(_name(members[0], tracker.level), members, tracker.level, stream))
     pinned: dict[tuple[str, int, str], int] = defaultdict(int)
     for unit, axes in places.items():
         if unit in members_of:

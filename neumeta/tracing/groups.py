@@ -1,7 +1,7 @@
 """Channels that share one order: which places of which axes of tensors move together."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Level = Literal["channel", "block"]
@@ -36,11 +36,13 @@ class Group:
         name: Layer whose channels come first, and what else tells it from other groups.
         members: All axes that must follow.
         level: Whether the units are channels or whole blocks of them, such as attention heads.
+        stream: Whether results of two layers are added up in these units, as in a residual stream.
     """
 
     name: str
     members: tuple[Member, ...]
     level: Level = "channel"
+    stream: bool = field(default=False, compare=False)
 
     def __len__(self) -> int:
         """Number of units."""

@@ -78,12 +78,14 @@ class Ledger:
         pins: Units that must stay, with the reason.
         marks: Units and what tells them from others.
         sightings: Number of an operation and the units in its result.
+        sums: Units in which two results are added up, each of which follows from the inputs.
     """
 
     ties: list[ndarray] = field(default_factory=list)
     pins: list[tuple[ndarray, str]] = field(default_factory=list)
     marks: list[tuple[ndarray, ndarray]] = field(default_factory=list)
     sightings: list[tuple[int, Bundle]] = field(default_factory=list)
+    sums: list[ndarray] = field(default_factory=list)
 
     def tie(self, first: ndarray, second: ndarray, reason: str) -> ndarray:
         """Tie units place by place.
@@ -145,6 +147,10 @@ class Ledger:
     def seen(self, labels: Labels, node: int) -> None:
         """Note where units are, so that only units seen alike are taken for alike."""
         self.sightings += [(node, bundle) for bundle in labels.bundles]
+
+    def add_up(self, labels: Labels) -> None:
+        """Note the units of a sum."""
+        self.sums += [bundle.ids[bundle.ids >= 0] for bundle in labels.bundles]
 
     def marks_of(self, classes: ndarray) -> list[tuple[ndarray, ndarray]]:
         """What tells units from others, once it is known which of them are one.

@@ -33,6 +33,7 @@ from neumeta.tracing.trial import Trial
 from neumeta.tracing.verify import split_by_truth
 
 _NOT_FREE = "its order is not free"
+_SUMS = ("aten.add.Tensor", "aten.add_.Tensor", "aten.sub.Tensor", "aten.sub_.Tensor")
 
 
 def trace_cliques(
@@ -119,6 +120,7 @@ def _follow(
     graph, shapes, used = recording.graph, call.tensors.movable(), upstream(recording)
     starts: dict[tuple[str, int], int] = {}
     values: dict[Node, Any] = {}
+    signals: set[Node] = set()  # what follows from the inputs
     names = iter(call.tensors.own)
     for number, node in enumerate(graph.graph.nodes):
         if node.op == "placeholder":
@@ -131,6 +133,8 @@ def _follow(
                     if size > 1:
                         bundles.append(Bundle((axis,), units))
             labels = Labels(shape, tuple(bundles))
+            if name is None:
+                signals.add(node)
             if name is not None and name in fixed:
                 labels = tracker.without(labels, range(len(shape)), fixed[name])
             values[node] = labels
@@ -145,6 +149,10 @@ def _follow(
             args = torch.fx.map_arg(node.args, values.__getitem__)
             kwargs = torch.fx.map_arg(node.kwargs, values.__getitem__)
             values[node] = apply_rule(tracker, node, args, kwargs)
+            sources = signals.intersection(node.all_input_nodes)
+            signals.update([node] if sources else [])
+            if len(sources) > 1 and str(node.target) in _SUMS:
+                tracker.ledger.add_up(values[node])
             for labels in values[node] if isinstance(values[node], list) else [values[node]]:
                 if isinstance(labels, Labels):
                     tracker.ledger.seen(labels, number)
