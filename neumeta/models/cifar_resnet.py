@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
-from neumeta.models.blocks import BlockPlan, residual_family
+from neumeta.models.blocks import residual_family
 from neumeta.models.family import Family
 from neumeta.models.parts import Stage
 
@@ -144,11 +144,16 @@ def cifar_resnet_family(settings: Mapping[str, Any], input_spec: Mapping[str, An
     if min(height, width) < 8:
         raise UserError(f"family cifar_resnet needs images of 8 x 8 or more: {height} x {width}")
     classes = len(input_spec["classes"])
-    plan = BlockPlan(STAGE_WIDTHS, (int(settings["depth"]) - 2) // 6, str(settings["scope"]))
+    per_stage = (int(settings["depth"]) - 2) // 6
+    blocks = [
+        (f"layer{stage}.{block}", width)
+        for stage, width in enumerate(STAGE_WIDTHS, 1)
+        for block in range(per_stage)
+    ]
 
-    def build(hidden: Sequence[int], norm: bool) -> nn.Module:
+    def build(hidden: Sequence[int], norm: bool, trunk_blocks: int) -> nn.Module:
         return CifarResNet(
-            hidden, in_channels=channels, classes=classes, norm=norm, trunk_blocks=plan.first
+            hidden, in_channels=channels, classes=classes, norm=norm, trunk_blocks=trunk_blocks
         )
 
-    return residual_family("cifar_resnet", settings, input_spec, plan, build)
+    return residual_family("cifar_resnet", settings, input_spec, blocks, build)

@@ -26,9 +26,10 @@ class Family:
         settings: The `family` section of params.yaml, as a plain mapping.
         input_spec: What the network takes; see `Dataset.input_spec`.
         axes: What its networks differ in.
-        maker: Builds the module of a point, with BatchNorm folded away.
+        maker: Builds the module of a point, with BatchNorm folded away; None before the trace.
         norm_maker: Builds it with its BatchNorms, as it is trained and published; None where
             the family has none.
+        groups: Channels that share one order and change along the axes, at the base point.
         frozen: Names of the tensors that the INR does not make; they stay those of the base.
         streams: Groups of axes of generated tensors that share one order of channels, but never
             change: the network keeps them, so only their coordinates can be put in order.
@@ -40,8 +41,9 @@ class Family:
     settings: Mapping[str, Any]
     input_spec: Mapping[str, Any]
     axes: tuple[Axis, ...]
-    maker: Callable[[Point], nn.Module]
+    maker: Callable[[Point], nn.Module] | None = None
     norm_maker: Callable[[Point], nn.Module] | None = None
+    groups: tuple[Group, ...] = ()
     frozen: frozenset[str] = frozenset()
     streams: tuple[Group, ...] = ()
     has_trunk: bool = False
@@ -108,6 +110,7 @@ class Family:
         """
         self.check(at)
         maker = self.norm_maker if norm and self.norm_maker else self.maker
+        assert maker is not None, "a family is complete once its base network is traced"
         return maker(at).eval()
 
     def initialised(self, at: Point, seed: int, *, norm: bool = True) -> nn.Module:

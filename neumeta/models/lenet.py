@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
-from neumeta.models.axes import Point
 from neumeta.models.family import Family, width_axis
+from neumeta.models.traced.family import Sizes, traced_once, with_groups
+from neumeta.models.traced.plan import Scope
 
 Head = Literal["pooled", "corner"]
 
@@ -64,14 +65,23 @@ def lenet_family(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> 
         The family.
 
     Raises:
-        UserError: If the images are too small.
+        UserError: If the images are too small, or the base network has one channel.
     """
     channels, height, width = input_spec["image_shape"]
     if min(height, width) < 8:
         raise UserError(f"family lenet needs images of 8 x 8 or more, got {height} x {width}")
     classes = len(input_spec["classes"])
 
-    def build(at: Point) -> nn.Module:
-        return LeNet(at["width"], in_channels=channels, classes=classes, head=settings["head"])
+    base = int(settings["base_width"])
+    if base < 2:
+        raise UserError(
+            f"family lenet: base_width is {base}; one channel cannot morph, use 2 or more"
+        )
 
-    return Family("lenet", settings, input_spec, (width_axis(settings),), build)
+    def make(sizes: Sizes, norm: bool) -> nn.Module:
+        width = sizes.get("conv1", base)
+        return LeNet(width, in_channels=channels, classes=classes, head=settings["head"])
+
+    family = Family("lenet", settings, input_spec, (width_axis(settings),))
+    found = traced_once(family, Scope(), lambda: make({}, False))
+    return with_groups(family, found, make)

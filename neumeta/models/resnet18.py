@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
-from neumeta.models.blocks import BlockPlan, residual_family
+from neumeta.models.blocks import residual_family
 from neumeta.models.family import Family
 from neumeta.models.parts import Stage
 
@@ -110,9 +110,13 @@ def resnet18_family(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) 
     if input_spec["image_shape"][0] != 3:
         raise UserError("family resnet18 needs images of 3 channels")
     classes = len(input_spec["classes"])
-    plan = BlockPlan(STAGE_WIDTHS, BLOCKS_PER_STAGE, str(settings["scope"]))
+    blocks = [
+        (f"layer{stage}.{block}", width)
+        for stage, width in enumerate(STAGE_WIDTHS, 1)
+        for block in range(BLOCKS_PER_STAGE)
+    ]
 
-    def build(hidden: Sequence[int], norm: bool) -> nn.Module:
-        return ResNet18(hidden, classes=classes, norm=norm, trunk_blocks=plan.first)
+    def build(hidden: Sequence[int], norm: bool, trunk_blocks: int) -> nn.Module:
+        return ResNet18(hidden, classes=classes, norm=norm, trunk_blocks=trunk_blocks)
 
-    return residual_family("resnet18", settings, input_spec, plan, build)
+    return residual_family("resnet18", settings, input_spec, blocks, build)

@@ -31,8 +31,11 @@ class Cliques:
         pinned: Axes, or parts of them, that are in no group.
         branches: Places in the network's code that ask for a number, as `if x.sum() > 0` does:
             the groups hold where the answers are as on the example.
+        streams: Axes whose places are added up one by one, as those of a residual stream, whether
+            or not they can change places; axes of one size that agree in every place are together.
     """
 
     groups: tuple[Group, ...]
     pinned: tuple[Pinned, ...]
     branches: tuple[str, ...] = ()
+    streams: tuple[Group, ...] = ()

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
+from numpy import ndarray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -72,7 +73,27 @@ def grouped(
             if shapes[name][axis] > 1:
                 pinned[name, axis, reason] += len(own)
     return Cliques(
-        tuple(groups), tuple(Pinned(name, axis, n, why) for (name, axis, why), n in pinned.items())
+        tuple(groups),
+        tuple(Pinned(name, axis, n, why) for (name, axis, why), n in pinned.items()),
+        streams=_streams(classes, summed, shapes, starts),
+    )
+
+
+def _streams(
+    classes: ndarray,
+    summed: set[int],
+    shapes: Mapping[str, tuple[int, ...]],
+    starts: Mapping[tuple[str, int], int],
+) -> tuple[Group, ...]:
+    """Axes all of whose places are added up, those that agree place by place together."""
+    alike: dict[tuple[int, ...], list[tuple[str, int]]] = defaultdict(list)
+    for (name, axis), start in starts.items():
+        own = tuple(classes[start : start + shapes[name][axis]].tolist())
+        if len(own) > 1 and summed.issuperset(own):
+            alike[own].append((name, axis))
+    return tuple(
+        Group.of_axes(f"stream {number}", axes, len(own))
+        for number, (own, axes) in enumerate(alike.items(), 1)
     )
 
 

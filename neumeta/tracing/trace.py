@@ -82,7 +82,7 @@ def trace_cliques(
         for member in group.members
     ]
     groups = tuple(map(call.tensors.under_all_names, verdict.kept))
-    return Cliques(groups, (*found.pinned, *refused), recording.branches)
+    return Cliques(groups, (*found.pinned, *refused), recording.branches, found.streams)
 
 
 def _found(call: Call, recording: Recording) -> Cliques:
@@ -103,7 +103,7 @@ def _found(call: Call, recording: Recording) -> Cliques:
         for group in block.groups
         if group.members not in known and any(len(m.places[0]) > 1 for m in group.members)
     )
-    return Cliques((*channel.groups, *blocks), channel.pinned)
+    return Cliques((*channel.groups, *blocks), channel.pinned, streams=channel.streams)
 
 
 def _refused(level: str, member: Member, reason: str) -> Pinned:

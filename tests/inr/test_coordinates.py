@@ -8,7 +8,6 @@ from neumeta.inr.coordinates import make_buckets, normalised
 from neumeta.inr.jitter import ChannelJitter
 from neumeta.models.registry import family_from_header, make_family
 from neumeta.models.tensor_specs import TensorSpec
-from neumeta.permute.morphing import morphing_groups
 from tests.toy import at, toy_dataset, toy_family
 
 
@@ -85,7 +84,7 @@ def test_first_draw_can_be_exact_and_the_others_differ() -> None:
 
 def test_channel_jitter_moves_a_channel_the_same_way_in_all_its_tensors() -> None:
     specs, norm, noise, draws = specs_of(3), 4.0, 0.7, 2
-    groups = morphing_groups(toy_family())
+    groups = toy_family().groups
     jitter = ChannelJitter(specs, groups)
     assert jitter.total == 3 + 6 + 12
     generator = torch.Generator().manual_seed(1)
@@ -124,7 +123,7 @@ def test_channel_jitter_moves_a_channel_the_same_way_in_all_its_tensors() -> Non
 
 
 def test_first_draw_of_channel_jitter_can_be_exact() -> None:
-    jitter = ChannelJitter(specs_of(4), morphing_groups(toy_family()))
+    jitter = ChannelJitter(specs_of(4), toy_family().groups)
     moved = jitter.draw(3, 0.5, torch.Generator().manual_seed(0), first_exact=True)
     assert not moved[0].any() and moved[1, :-1].all() and not moved[:, -1].any()
 

@@ -15,7 +15,6 @@ from neumeta.inr.network import CoordinateNetwork
 from neumeta.models.axes import Point
 from neumeta.models.family import Family
 from neumeta.models.tensor_specs import TensorSpec
-from neumeta.permute.morphing import morphing_groups
 
 ROWS_PER_CHUNK = 1 << 12  # of a larger product the activations leave the caches of a CPU
 
@@ -140,7 +139,7 @@ class WeightGenerator(nn.Module):
         if key not in self._grids:
             specs = self.family.specs(at)
             whole = self.settings["coordinates"]["jitter"] == "channel"
-            jitter = ChannelJitter(specs, morphing_groups(self.family) if whole else ())
+            jitter = ChannelJitter(specs, self.family.groups if whole else ())
             buckets = make_buckets(specs, self._norm, jitter)
             self._grids[key] = tuple(bucket.to(self.device) for bucket in buckets), jitter
         return self._grids[key]

@@ -3,11 +3,13 @@
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
+from torch.utils._pytree import tree_leaves
 
 from neumeta.core.errors import UserError
 from neumeta.models.traced.places import Kept
@@ -17,7 +19,9 @@ from neumeta.tracing.cliques import Cliques, Pinned
 from neumeta.tracing.groups import Group
 from neumeta.tracing.trace import trace_cliques
 
-Widths = float | Mapping[str, float]
+Share = float | Fraction
+Widths = Share | Mapping[str, Share]
+MOST_SHARE = 4  # beyond, a slip of a key is likelier
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,8 @@ class Plan:
         """
         shares = widths if isinstance(widths, Mapping) else {"*": widths}
         for pattern, share in shares.items():
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 4:
-                raise UserError(f"width {share!r} must be a share of the channels, above 0")
+            if not isinstance(share, int | float | Fraction) or not 0 < share <= MOST_SHARE:
+                raise UserError(f"width {share!r}: must be a share of the channels, above 0")
             if not any(fnmatch.fnmatchcase(group.name, pattern) for group in self.groups):
                 raise UserError(f"width of {pattern!r}: no group that changes has such a name")
         found: dict[str, int] = {}
@@ -96,7 +100,7 @@ class Plan:
         return self.scope.multiple if group.level == "channel" else 1
 
 
-def rounded(units: int, share: float, multiple: int = 1) -> int:
+def rounded(units: int, share: Share, multiple: int = 1) -> int:
     """Round a share of some units.
 
     Args:
@@ -109,8 +113,8 @@ def rounded(units: int, share: float, multiple: int = 1) -> int:
     """
     if share == 1 or units <= multiple:
         return units
-    # 1e-9: shares such as 0.77 are no exact numbers
-    return max(1, int(units * share / multiple + 0.5 + 1e-9)) * multiple
+    exact = Fraction(share).limit_denominator(10**6)  # 0.77 as it is written
+    return max(1, int(units * exact / multiple + Fraction(1, 2))) * multiple
 
 
 def first_units(sizes: Mapping[str, int], groups: Sequence[Group]) -> Kept:
@@ -261,8 +265,6 @@ class Trials:
             return False
 
     def _shapes(self, network: nn.Module) -> list[tuple[int, ...]]:
-        from torch.utils._pytree import tree_leaves
-
         with torch.no_grad():
             call = self.forward or (lambda net, *args: net(*args))
             outputs = call(network, *self.examples)

@@ -16,7 +16,6 @@ from neumeta.core.targets import checkpoint, json_of, record
 from neumeta.data.dataset import read_dataset
 from neumeta.models.network_file import read_network
 from neumeta.permute.function import assert_function_preserved, function_change
-from neumeta.permute.morphing import morphing_groups
 from neumeta.permute.orders import find_orders
 from neumeta.permute.params import PermuteParams
 from neumeta.permute.path import shortest_path
@@ -50,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 tries = params.perturbations
                 return shortest_path(distances, perturbations=tries, generator=generator)
 
-            arrangement, found = find_orders(weights, morphing_groups(family), solve)
+            arrangement, found = find_orders(weights, family.groups, solve)
             permuted = arrangement.apply(weights)
             # Streams stay as they are; only the coordinates of their channels follow an order.
             _, ranked = find_orders(permuted, family.streams, solve)

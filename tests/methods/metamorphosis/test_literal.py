@@ -17,7 +17,6 @@ from neumeta.methods.metamorphosis.trainer import Configuration, Trainer
 from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
 from neumeta.models.registry import make_family
-from neumeta.permute.morphing import morphing_groups
 from tests.literal import EXACT, Batch, Draw, LiteralInr, LiteralMlp, Noise, loss_terms, sample
 from tests.toy import at, toy_family, toy_params
 
@@ -111,14 +110,14 @@ def replay_channels(family: Family, width: int, draws: int, random: torch.Genera
     shapes = family.shapes(at(width))
     sizes = [
         next(shapes[name][axis] for name, axis in group.axes if name in family.generated)
-        for group in morphing_groups(family)
+        for group in family.groups
     ]
     numbers = 2 * torch.rand((draws, sum(sizes) + 1), generator=random) - 1
     found: list[Draw] = []
     for row in numbers[:, :-1]:
         of_axis = {
             member: values.tolist()
-            for group, values in zip(morphing_groups(family), row.split(sizes), strict=True)
+            for group, values in zip(family.groups, row.split(sizes), strict=True)
             for member in group.axes
         }
         draw = {}

@@ -15,7 +15,6 @@ from neumeta.models.family import Family
 from neumeta.models.parameters import place_of
 from neumeta.models.parts import Part, apply_part
 from neumeta.models.skeletons import Skeletons
-from neumeta.permute.morphing import morphing_groups
 from neumeta.tasks.batch import Batch
 from neumeta.tasks.registry import task_of
 from neumeta.tasks.task import Task
@@ -77,7 +76,7 @@ class Comparison:
         Returns:
             The clique groups that morph.
         """
-        return morphing_groups(self.family)
+        return self.family.groups
 
     def bank(self, trains: Trains) -> Examples:
         """Training examples as the trained tensors see them; made once.

@@ -21,7 +21,6 @@ from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 from neumeta.methods.metamorphosis.variants import Outcome, Variant
 from neumeta.models.family import Family
 from neumeta.models.parameters import moved
-from neumeta.permute.morphing import morphing_groups
 from neumeta.permute.orders import find_orders
 from neumeta.permute.variation import total_variation
 from neumeta.tracing.arrangement import Arrangement
@@ -76,7 +75,7 @@ def ordered(
         The permuted network.
     """
     solve = strategy.solve(seed)
-    groups = morphing_groups(family)
+    groups = family.groups
     arrangement, _ = find_orders(weights, groups, solve, objective=strategy.objective)
     permuted = arrangement.apply(weights)
     _, ranked = find_orders(permuted, family.streams, solve, objective=strategy.objective)

@@ -15,7 +15,6 @@ from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
 from neumeta.models.registry import make_family
 from neumeta.permute.distances import group_distances, path_length
-from neumeta.permute.morphing import morphing_groups
 from neumeta.permute.orders import find_orders
 from neumeta.permute.variation import total_variation
 from tests.toy import toy_dataset, toy_family
@@ -90,7 +89,7 @@ def test_layer_wise_strategies_look_at_the_first_tensor_alone() -> None:
     weights, images = weights_of(family), toy_dataset().split("val").inputs[:2]
     other = {**weights, "linear.weight": torch.randn(weights["linear.weight"].shape)}
     measured = measure_orders(family, other, images, [0])["groups"][2]
-    groups = morphing_groups(family)
+    groups = family.groups
     distances = group_distances(other, groups[2])
     for strategy in STRATEGIES:
         solve, objective = strategy.solve(0), strategy.objective

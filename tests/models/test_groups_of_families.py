@@ -8,11 +8,9 @@ import torch
 from torch import nn
 
 from neumeta.core.errors import UserError
-from neumeta.models.axes import Axis
 from neumeta.models.family import Family
 from neumeta.models.registry import make_family
-from neumeta.permute import morphing
-from neumeta.permute.morphing import morphing_groups
+from neumeta.models.traced import family as traced_families
 from neumeta.tracing.groups import Group
 from neumeta.tracing.trace import trace_cliques
 
@@ -56,7 +54,7 @@ def declared_blocks(name: str, depth: int | None, scope: str) -> list[tuple[str,
 def test_groups_of_lenets_are_those_of_the_table(head: str, channels: int, side: int) -> None:
     settings = {"name": "lenet", "head": head, "base_width": 8, "min_width": 2, "max_width": 9}
     layers = ("conv1", "conv2", "conv3", "linear")
-    assert morphing_groups(make_family(settings, spec(channels, side))) == tuple(
+    assert make_family(settings, spec(channels, side)).groups == tuple(
         Group.of_axes(
             layer, ((f"{layer}.weight", 0), (f"{layer}.bias", 0), (f"{after}.weight", 1)), size
         )
@@ -66,7 +64,7 @@ def test_groups_of_lenets_are_those_of_the_table(head: str, channels: int, side:
 
 @pytest.mark.parametrize(("name", "depth", "scope"), RESNETS)
 def test_groups_of_resnets_are_those_of_the_table(name: str, depth: int | None, scope: str) -> None:
-    assert morphing_groups(resnet(name, depth, scope)) == tuple(
+    assert resnet(name, depth, scope).groups == tuple(
         Group.of_axes(
             f"{block}.conv1",
             (
@@ -86,7 +84,7 @@ def test_groups_of_resnets_are_those_of_the_table(name: str, depth: int | None, 
 def test_axes_of_a_stream_hold_the_same_traced_channels(
     name: str, depth: int | None, scope: str
 ) -> None:
-    """Streams are declared; the trace says which channel lies at every place of an axis."""
+    """The trace says which channel lies at every place of an axis."""
     family = resnet(name, depth, scope)
     network = family.initialised(family.base, seed=0, norm=False)
     channel_at: dict[tuple[str, int], dict[int, tuple[str, int]]] = {}
@@ -103,56 +101,40 @@ def test_axes_of_a_stream_hold_the_same_traced_channels(
     assert all(owners.count(one) == 1 for one in owners)
     # Nothing else of the generated tensors is left than what morphs.
     axes = {axis for stream in family.streams for axis in stream.axes}
-    axes |= {axis for group in morphing_groups(family) for axis in group.axes}
+    axes |= {axis for group in family.groups for axis in group.axes}
     sizes = family.shapes(family.base)
     assert axes == {(n, axis) for n in family.generated for axis in range(min(2, len(sizes[n])))}
 
 
-def test_a_family_is_traced_when_asked_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     traced: list[nn.Module] = []
 
     def spy(network: nn.Module, *examples: torch.Tensor) -> Any:
         traced.append(network)
         return trace_cliques(network, *examples)
 
-    monkeypatch.setattr(morphing, "trace_cliques", spy)
-    monkeypatch.setattr(morphing, "_found", {})
+    monkeypatch.setattr(traced_families, "trace_cliques", spy)
+    monkeypatch.setattr(traced_families, "_known", {})
     before = torch.random.get_rng_state()
     family = resnet("cifar_resnet", 20, "last_stage")
     ordered = family.with_stream_orders({"stream 3": list(range(64))})
-    assert (family.generated, family.morphing_axes) and not traced
-    assert morphing_groups(family) is morphing_groups(ordered)
-    assert morphing_groups(resnet("cifar_resnet", 20, "last_stage")) is morphing_groups(family)
+    assert family.groups is ordered.groups
+    assert resnet("cifar_resnet", 20, "last_stage").groups == family.groups
     assert len(traced) == 1
-    morphing_groups(resnet("cifar_resnet", 20, "last_block"))
+    resnet("cifar_resnet", 20, "last_block")
     assert len(traced) == 2
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_a_deep_network_is_traced_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A third of a second where nothing else runs."""
-    monkeypatch.setattr(morphing, "_found", {})
-    family = resnet("cifar_resnet", 56, "all_blocks")
+    """Half a second where nothing else runs."""
+    monkeypatch.setattr(traced_families, "_known", {})
     start = time.process_time()
-    assert len(morphing_groups(family)) == 27
+    assert len(resnet("cifar_resnet", 56, "all_blocks").groups) == 27
     assert time.process_time() - start < 5
 
 
-class Tangled(nn.Module):
-    """Its hidden channels are read in the order of a fixed table, so they cannot change places."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.last = nn.Linear(3, width), nn.Linear(width, 2)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        hidden = self.first(inputs)
-        return self.last(torch.relu(hidden * torch.arange(hidden.shape[1])))
-
-
-def test_channels_that_cannot_change_places_are_refused() -> None:
-    axis = Axis("width", 2, 8, 4, "channels")
-    images = {"image_shape": [3], "classes": ["a", "b"]}
-    family = Family("tangled", {}, images, (axis,), lambda at: Tangled(at["width"]))
-    with pytest.raises(UserError, match=r"family tangled: axis 0 of 'first.bias'"):
-        morphing_groups(family)
+def test_a_base_of_one_channel_is_refused() -> None:
+    settings = {"name": "lenet", "head": "pooled", "base_width": 1, "min_width": 1, "max_width": 2}
+    with pytest.raises(UserError, match="base_width is 1; one channel cannot morph"):
+        make_family(settings, spec(1, 8))
