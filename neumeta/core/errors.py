@@ -20,3 +20,16 @@ def one_line(message: object) -> str:
     """
     text = str(message).encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def first_line(error: Exception) -> str:
+    """Shorten what a library says.
+
+    Args:
+        error: Of any kind.
+
+    Returns:
+        Its first line, or its kind where it says nothing.
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from neumeta.core.errors import UserError, one_line
+from neumeta.core.errors import UserError, first_line, one_line
 from neumeta.data.images import SUFFIXES
 
 LITTER = frozenset({"__macosx", "__pycache__", "thumbs.db", "desktop.ini", "@eadir", "lost+found"})
@@ -284,16 +284,3 @@ def _check_names(root: Path, found: Listing) -> None:
                 f"{shown(root)}: {entry.place} is there twice, as {other.shown} and as "
                 f"{entry.shown}; keep one"
             )
-
-
-def first_line(error: Exception) -> str:
-    """Shorten what a library says.
-
-    Args:
-        error: Of any kind.
-
-    Returns:
-        Its first line, or its kind where it says nothing.
-    """
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neumeta.core.errors import UserError
-from neumeta.data.entries import Tally, first_line, listed, shown
+from neumeta.core.errors import UserError, first_line
+from neumeta.data.entries import Tally, listed, shown
 from neumeta.data.images import decode
 from neumeta.data.layout import Labelled, labelled
 from neumeta.data.params import DataParams

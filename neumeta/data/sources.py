@@ -9,9 +9,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from neumeta.core.errors import UserError
+from neumeta.core.errors import UserError, first_line
 from neumeta.data.dataset import Dataset, SplitName, channel_statistics
-from neumeta.data.entries import first_line
 from neumeta.data.folder import read_folder
 from neumeta.data.params import DataParams
 from neumeta.data.raw import RawImages

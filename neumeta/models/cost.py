@@ -1,5 +1,7 @@
 """What a network costs: parameters and multiply-accumulate operations."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -27,6 +29,8 @@ def count_macs(network: nn.Module, example: Tensor) -> int:
     Returns:
         Half of torch's floating-point operation count.
     """
+    if example.is_meta:
+        network = copy.deepcopy(network).to("meta")  # its buffers may have numbers
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         network(example)

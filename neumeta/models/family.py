@@ -1,5 +1,6 @@
 """Families: networks that differ only in where they stand on a few axes, such as width."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,6 +30,8 @@ class Family:
         maker: Builds the module of a point, with BatchNorm folded away; None before the trace.
         norm_maker: Builds it with its BatchNorms, as it is trained and published; None where
             the family has none.
+        outline: Builds it without weights, its parameters being on the meta device; None where
+            the maker does so, too, on that device.
         groups: Channels that share one order and change along the axes, at the base point.
         frozen: Names of the tensors that the INR does not make; they stay those of the base.
         streams: Groups of axes of generated tensors that share one order of channels, but never
@@ -43,6 +46,7 @@ class Family:
     axes: tuple[Axis, ...]
     maker: Callable[[Point], nn.Module] | None = None
     norm_maker: Callable[[Point], nn.Module] | None = None
+    outline: Callable[[Point], nn.Module] | None = None
     groups: tuple[Group, ...] = ()
     frozen: frozenset[str] = frozenset()
     streams: tuple[Group, ...] = ()
@@ -72,6 +76,23 @@ class Family:
         point = self.base.moved(**values)
         self.check(point)
         return point
+
+    def at_share(self, share: float) -> Point:
+        """Name a network by its share of the width.
+
+        Args:
+            share: 1.0 is the base network, 0.5 has half the channels of every group that changes.
+
+        Returns:
+            The point, rounded to a whole number of the first axis.
+
+        Raises:
+            UserError: If the share is not above 0, or the width outside the family.
+        """
+        axis = self.axes[0]
+        if not (math.isfinite(share) and share > 0):
+            raise UserError(f"{axis.name} {share!r}: must be a share of the channels, above 0")
+        return self.at(**{axis.name: round(share * axis.base)})
 
     def check(self, at: Point) -> None:
         """Refuse a point outside the family.
@@ -137,8 +158,11 @@ class Family:
             at: Which network.
 
         Returns:
-            The network on the meta device, in evaluation mode.
+            The network in evaluation mode, its parameters on the meta device.
         """
+        if self.outline is not None:
+            self.check(at)
+            return self.outline(at).eval()
         with torch.device("meta"):
             return self.build(at)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from jaxtyping import config
 from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from neumeta.core.errors import UserError
+from neumeta.core.errors import UserError, first_line
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -35,8 +36,14 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
         return network
     folded = copy.deepcopy(network).eval()
     layers = dict(folded.named_modules())
-    with _unchecked_shapes():
-        graph = fx.symbolic_trace(folded, _defaults(folded)).graph
+    for name, layer in layers.items():
+        if isinstance(layer, _NORMS) and type(layer).forward is not _BatchNorm.forward:
+            raise UserError(f"{name!r} does more than a BatchNorm; it cannot be folded")
+    try:
+        with _unchecked_shapes():
+            graph = fx.symbolic_trace(folded, _defaults(folded)).graph
+    except Exception as error:  # whatever its code does with what is no tensor
+        raise UserError(f"BatchNorms cannot be folded: {first_line(error)}") from error
     for node in graph.nodes:
         if node.op != "call_module" or not isinstance(norm := layers[node.target], _NORMS):
             continue

@@ -18,17 +18,27 @@ def parameters_of(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.named_parameters()}
 
 
-def load_parameters(network: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
-    """Put parameters into a network, strictly.
+def load_parameters(
+    network: nn.Module, weights: Mapping[str, Tensor], *, assign: bool = False
+) -> nn.Module:
+    """Put parameters into a network, strictly; its buffers stay.
 
     Args:
         network: The architecture; changed in place.
         weights: All parameters by name.
+        assign: Whether the network takes the tensors themselves, and not their numbers.
 
     Returns:
         The same network.
     """
-    network.load_state_dict(dict(weights), strict=True)
+    first: dict[int, str] = {}
+    state = dict(weights)
+    for name, value in network.named_parameters(remove_duplicate=False):
+        if (known := first.setdefault(id(value), name)) != name and known in weights:
+            state[name] = weights[known]  # one parameter under two names
+    kept = {name for name, _ in network.named_buffers(remove_duplicate=False)}
+    state |= {name: value for name, value in network.state_dict().items() if name in kept}
+    network.load_state_dict(state, strict=True, assign=assign)
     return network
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Literal, no_type_check
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 Part = Literal["whole", "trunk", "tail"]
+_META = torch.device("meta")
 
 
 class Stage(nn.Sequential):
@@ -55,4 +57,9 @@ def apply_part(
         Outputs of that part, batch first.
     """
     options = {} if part == "whole" else {"part": part}
-    return functional_call(network, dict(weights), (inputs,), options)
+    own = {
+        name: value.to(inputs.device)
+        for name, value in network.named_buffers()
+        if value.device not in (inputs.device, _META)
+    }
+    return functional_call(network, {**own, **weights}, (inputs,), options)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from torch import nn
 
 from neumeta.core.errors import UserError
 from neumeta.data.spec import InputSpec
@@ -12,11 +13,15 @@ from neumeta.models.family import STREAM_ORDERS, Family
 from neumeta.models.lenet import lenet_family
 from neumeta.models.params import FamilyParams
 from neumeta.models.resnet18 import resnet18_family
+from neumeta.models.traced.surgery import traced_family
+from neumeta.models.traced.trust import check_trusted
 
+TRACED = "traced"
 FAMILIES: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], Family]] = {
     "lenet": lenet_family,
     "cifar_resnet": cifar_resnet_family,
     "resnet18": resnet18_family,
+    TRACED: traced_family,
 }
 
 
@@ -39,22 +44,28 @@ def make_family(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> F
     return FAMILIES[name](settings, input_spec)
 
 
-def family_from_header(header: Mapping[str, Any]) -> Family:
+def family_from_header(header: Mapping[str, Any], network: nn.Module | None = None) -> Family:
     """Rebuild the family that a checkpoint belongs to.
 
     Args:
         header: A checkpoint's JSON header.
+        network: Of the same architecture as the base network, for files that name no builder, or
+            one that shall not be run.
 
     Returns:
         The family.
 
     Raises:
-        UserError: If the header describes no family.
+        UserError: If the header describes no family, or a builder that nobody here named.
     """
     try:
         settings = dict(header["family"])
         FamilyParams.model_validate({k: v for k, v in settings.items() if k != STREAM_ORDERS})
         InputSpec.model_validate(header["input"])
+        if settings["name"] == TRACED:
+            if network is not None:
+                return traced_family(settings, header["input"], network)
+            check_trusted(str(settings["build"]))
         return make_family(settings, header["input"])
     except KeyError as error:
         raise UserError(f"checkpoint header lacks {error}; was it written by neumeta?") from error

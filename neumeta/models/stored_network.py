@@ -18,7 +18,7 @@ from neumeta.models.axes import Point
 from neumeta.models.cost import count_macs, count_params
 from neumeta.models.family import Family
 from neumeta.models.network_file import read_network
-from neumeta.models.parameters import moved, parameters_of
+from neumeta.models.parameters import load_parameters, moved, parameters_of
 from neumeta.models.source import Card
 
 
@@ -48,8 +48,7 @@ class StoredNetwork(nn.Module):
         self.header = dict(header)
         self.at = family.at(**{axis.name: header[axis.name] for axis in family.axes})
         network = family.skeleton(self.at)
-        network.load_state_dict(dict(weights), strict=True, assign=True)
-        self.network = network.requires_grad_()
+        self.network = load_parameters(network, weights, assign=True).requires_grad_()
         self.eval()
 
     @no_type_check  # torch.jit.script reads it, and knows plain types alone

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neumeta.core.errors import UserError
+from neumeta.core.errors import UserError, first_line
 from neumeta.core.fields import NAME_PATTERN
 from neumeta.core.reading import PARAMS_FILE, parse, read_yaml
 from neumeta.data.dataset import Dataset
-from neumeta.data.entries import first_line, listed, shown
+from neumeta.data.entries import listed, shown
 from neumeta.data.images import decode
 from neumeta.data.layout import labelled
 from neumeta.data.params import DataParams

@@ -15,8 +15,8 @@ from neumeta.core.errors import UserError
 from neumeta.data.dataset import Dataset
 from neumeta.models.family import Family
 from neumeta.models.fitting import put_weights
-from neumeta.models.fold import fold_batch_norms
 from neumeta.models.parameters import parameters_of
+from neumeta.models.traced.norms import without_statistics
 from neumeta.models.weights_file import parse_weights
 from neumeta.tasks.registry import task_of
 from neumeta.training.fit import EpochRecord, fit
@@ -55,7 +55,7 @@ def train_base(
         validate=validate,
         label="base network",
     )
-    return parameters_of(fold_batch_norms(network)), curve
+    return parameters_of(without_statistics(network)), curve
 
 
 def fetch_base(family: Family, params: FetchParams) -> dict[str, Tensor]:
@@ -80,7 +80,7 @@ def fetch_base(family: Family, params: FetchParams) -> dict[str, Tensor]:
     weights = parse_weights(content, where)
     network = family.build(family.base, norm=True)
     put_weights(network, weights, where)
-    return parameters_of(fold_batch_norms(network))
+    return parameters_of(without_statistics(network))
 
 
 def _read_file(path: str) -> bytes:

@@ -21,7 +21,7 @@ from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.axes import Point
 from neumeta.models.cost import count_macs, count_params
 from neumeta.models.family import Family
-from neumeta.models.parameters import moved
+from neumeta.models.parameters import load_parameters, moved
 from neumeta.models.source import Card
 
 
@@ -99,8 +99,7 @@ class MorphableNetwork:
         point = self._point(width, at)
         weights = self.weights(point, draws=draws, noise=noise, generator=generator)
         network = self.family.skeleton(point)
-        network.load_state_dict(weights, strict=True, assign=True)
-        return network.requires_grad_()
+        return load_parameters(network, weights, assign=True).requires_grad_()
 
     @called_by_users
     def weights(

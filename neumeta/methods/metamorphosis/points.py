@@ -10,12 +10,12 @@ from neumeta.models.axes import Point
 from neumeta.models.family import Family
 
 
-def at_width(family: Family, width: int) -> Point:
+def at_width(family: Family, width: int | float) -> Point:
     """Where a width of the params lies; all else is as in the base network.
 
     Args:
         family: Any with an axis `width`.
-        width: Base width h, channels.
+        width: Base width h, channels; or, as a float, its share of that of the base network.
 
     Returns:
         The point.
@@ -23,7 +23,7 @@ def at_width(family: Family, width: int) -> Point:
     Raises:
         UserError: If the width is outside the family.
     """
-    return family.at(width=width)
+    return family.at_share(width) if isinstance(width, float) else family.at(width=width)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,11 @@ def traced_once(family: Family, scope: Scope, network: Callable[[], nn.Module]) 
 
 
 def with_groups(
-    family: Family, found: Traced, make: Make, floors: Mapping[str, float] | None = None
+    family: Family,
+    found: Traced,
+    make: Make,
+    floors: Mapping[str, float] | None = None,
+    outline: Callable[[Sizes], nn.Module] | None = None,
 ) -> Family:
     """Complete a family by what a trace says of its base network.
 
@@ -92,6 +96,7 @@ def with_groups(
             with fresh weights.
         floors: Share of the units at the smallest width by pattern of names, where it is not that
             of the width; up to the whole network it follows in a straight line.
+        outline: From the sizes to a network without weights, where `make` is slow.
 
     Returns:
         The family, with its makers, groups, streams and frozen tensors.
@@ -109,6 +114,7 @@ def with_groups(
         family,
         maker=lambda at: make(sizes(at), False),
         norm_maker=lambda at: make(sizes(at), True),
+        outline=(lambda at: outline(sizes(at))) if outline is not None else None,
         frozen=frozen,
         groups=tuple(_of(group, own) for group in plan.groups),
         streams=tuple(

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from neumeta.core.fields import Trains
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.models.axes import Point
-from neumeta.models.fold import fold_batch_norms
 from neumeta.models.parameters import load_parameters, parameters_of
+from neumeta.models.traced.norms import without_statistics
 from neumeta.tasks.batch import Batch
 from neumeta.training.fit import descend
 from neumeta.training.params import Recipe, TeachingParams
@@ -95,4 +95,4 @@ def train_network(
         label=label,
     )
     network.eval()
-    return parameters_of(fold_batch_norms(network))
+    return parameters_of(without_statistics(network))

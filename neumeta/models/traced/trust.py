@@ -1,0 +1,52 @@
+"""Which builders of one's own may be run for a file: those that somebody here has named."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from neumeta.core.errors import UserError
+from neumeta.core.reading import PARAMS_FILE, read_yaml
+
+_OF_LIBRARIES = ("torchvision", "timm")
+OWN = "own"  # the kind of a builder that no file can name: a program holds the network
+_named: set[str] = set()
+
+
+def trust(build: str) -> None:
+    """Let files of this process name a builder.
+
+    Args:
+        build: Its text, such as `package.module:function`.
+    """
+    _named.add(build)
+
+
+def check_trusted(build: str) -> None:
+    """Refuse to run code for a file that nobody here has named.
+
+    Args:
+        build: What the header of the file says.
+
+    Raises:
+        UserError: If it is neither a network of a library, nor was named to `trust`, nor stands in
+            a section `family` of the parameter file here.
+    """
+    kind = build.partition(":")[0]
+    if kind in _OF_LIBRARIES or build in _named or build in _in_params():
+        return
+    if kind == OWN:
+        raise UserError(
+            f"its network is somebody's own, a {build.partition(':')[2]}; give one of that kind: "
+            "neumeta.load(FILE, network=...)"
+        )
+    raise UserError(
+        f"its network is built by {build!r}, code that is run only if you name it: by --build, by "
+        f"neumeta.load(FILE, network={build!r}), or in a section family of {PARAMS_FILE}"
+    )
+
+
+def _in_params() -> set[str]:
+    if not Path(PARAMS_FILE).is_file():
+        return set()
+    sections = [value for value in read_yaml(PARAMS_FILE).values() if isinstance(value, Mapping)]
+    families = [section.get("family") for section in sections]
+    return {str(found.get("build")) for found in families if isinstance(found, Mapping)}
