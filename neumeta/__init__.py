@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neumeta.methods.metamorphosis.loading import load
+    from neumeta.methods.metamorphosis.metamorphose import metamorphose
     from neumeta.methods.metamorphosis.morph import MorphableNetwork
     from neumeta.models.stored_network import StoredNetwork
     from neumeta.permute.smooth import smooth
@@ -19,6 +20,7 @@ __all__ = [
     "StoredNetwork",
     "__version__",
     "load",
+    "metamorphose",
     "smooth",
     "trace_cliques",
 ]
@@ -28,6 +30,7 @@ _HOMES = {
     "MorphableNetwork": "neumeta.methods.metamorphosis.morph",
     "StoredNetwork": "neumeta.models.stored_network",
     "load": "neumeta.methods.metamorphosis.loading",
+    "metamorphose": "neumeta.methods.metamorphosis.metamorphose",
     "smooth": "neumeta.permute.smooth",
     "trace_cliques": "neumeta.tracing.trace",
 }

@@ -1,5 +1,6 @@
 """The tensors that an INR makes, at one point of a family: their names and shapes."""
 
+import math
 from dataclasses import dataclass
 
 Shape = tuple[int, ...]
@@ -43,13 +44,17 @@ class TensorSpec:
         return self.shape[1] if len(self.shape) > 1 else 1
 
     @property
-    def kernel(self) -> int:
-        """Side of the kernel.
+    def kernel(self) -> tuple[int, int]:
+        """Size of the kernel.
 
         Returns:
-            Positions per side; 1 for linear layers and biases.
+            Height and width in positions; 1 each for linear layers and biases, height 1 for kernels
+            of one dimension; of more than two, all but the first lie in a row.
         """
-        return self.shape[2] if len(self.shape) > 2 else 1
+        sides = self.shape[2:]
+        if len(sides) < 2:
+            return 1, math.prod(sides)
+        return sides[0], math.prod(sides[1:])
 
     @property
     def rows(self) -> int:

@@ -46,7 +46,7 @@ class WeightGenerator(nn.Module):
         shape = dict(self.settings["network"])
         self.single = shape.pop("arrangement") == "single"
         base = family.specs(family.base)
-        self.kernel = max(spec.kernel for spec in base)
+        self.kernel = max(side for spec in base for side in spec.kernel)
         self.network = CoordinateNetwork(
             networks=1 if self.single else len(base),
             features=self.encoding.features,
@@ -161,10 +161,10 @@ class WeightGenerator(nn.Module):
 
     def _assemble(self, kernels: Float[Tensor, "rows outputs"], spec: TensorSpec) -> Tensor:
         """Cut the centre of each kernel, in two dimensions, and shape the tensor."""
-        side = self.kernel
-        margin = (side - spec.kernel) // 2
+        side, (height, width) = self.kernel, spec.kernel
+        top, left = (side - height) // 2, (side - width) // 2
         grid = kernels.view(spec.out_size, spec.in_size, side, side)
-        inner = grid[:, :, margin : margin + spec.kernel, margin : margin + spec.kernel]
+        inner = grid[:, :, top : top + height, left : left + width]
         return inner.reshape(spec.shape) * (self.scale[spec.index] / spec.in_size)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from pydantic import Field, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from neumeta.core.checkpoint import read_checkpoint, require_tensors, trusting, write_checkpoint
 from neumeta.core.errors import UserError
@@ -115,12 +115,13 @@ def write_inr(
 
 
 def read_inr(
-    path: str | Path,
+    path: str | Path, network: nn.Module | None = None
 ) -> tuple[Family, WeightGenerator, dict[str, Tensor], dict[str, Any]]:
     """Read a trained INR, strictly.
 
     Args:
         path: A checkpoint of kind `inr`.
+        network: See `family_from_header`.
 
     Returns:
         The family, the INR without gradients, the tensors that are not generated, the header.
@@ -140,7 +141,7 @@ def read_inr(
             f"{path}: the header describes no INR of this version: {place}: {fault['msg']}"
         ) from error
     with trusting(path):
-        family = family_from_header(header)
+        family = family_from_header(header, network)
         inr = WeightGenerator(family, header["inr"], torch.Generator())
         own = inr.state_dict()
         frozen_like = {

@@ -72,7 +72,7 @@ class MorphableNetwork:
     @called_by_users
     def sample(
         self,
-        width: int | Point | None = None,
+        width: int | float | Point | None = None,
         *,
         at: Point | None = None,
         draws: int | None = None,
@@ -82,7 +82,8 @@ class MorphableNetwork:
         """Make an ordinary network.
 
         Args:
-            width: Base width h, channels; or the network itself.
+            width: Base width h, channels; or its share of that of the base network, as a float
+                such as 0.63; or the point of the network itself.
             at: Which network, where no width is given.
             draws: K, number of draws averaged; 1 gives the noise-free network. None takes the
                 number of this object.
@@ -104,7 +105,7 @@ class MorphableNetwork:
     @called_by_users
     def weights(
         self,
-        width: int | Point | None = None,
+        width: int | float | Point | None = None,
         *,
         at: Point | None = None,
         draws: int | None = None,
@@ -114,7 +115,8 @@ class MorphableNetwork:
         """All parameters of one network; see `sample`.
 
         Args:
-            width: Base width h, channels; or the network itself.
+            width: Base width h, channels; or its share of that of the base network, as a float
+                such as 0.63; or the point of the network itself.
             at: Which network, where no width is given.
             draws: K, number of draws averaged; None takes the number of this object.
             noise: Half range of the coordinate noise, channels; None takes that of this object.
@@ -154,7 +156,8 @@ class MorphableNetwork:
                 raise UserError(
                     f"at is {at!r}; must be a point of the family, as family.at(width=8)"
                 )
-            return at_width(self.family, whole("width", chosen, 1, MOST_WIDTH))
+            share = isinstance(chosen, float)
+            return at_width(self.family, chosen if share else whole("width", chosen, 1, MOST_WIDTH))
         self.family.check(chosen)
         return chosen
 
