@@ -1,5 +1,6 @@
 """A data set out of what a program holds: a tensor, a DataLoader, or a folder of pictures."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from torch import Tensor
 from neumeta.core.boundary import called_by_users
 from neumeta.core.errors import UserError
 from neumeta.data.dataset import Dataset, SplitName
+from neumeta.data.entries import shown
+from neumeta.data.look import look_at
 from neumeta.data.params import DataParams
 from neumeta.data.sources import load_dataset
 
@@ -93,11 +96,14 @@ def _of_folder(
     std: Sequence[float] | None,
     seed: int,
 ) -> Dataset:
+    place = Path(os.path.abspath(root))
+    if not place.exists():
+        raise UserError(f"{shown(root)}: no such folder or zip of images")
     settings = {
         "source": "folder",
-        "root": str(root.absolute()),
+        "root": str(place),
         "val_fraction": VAL_SHARE,
-        "test_fraction": VAL_SHARE,
+        "test_fraction": 0.0 if look_at(place).has_test else VAL_SHARE,
         "split_seed": seed,
         "image_size": image_size,
         "mean": None if mean is None else tuple(map(float, mean)),

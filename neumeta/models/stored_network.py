@@ -178,12 +178,15 @@ class StoredNetwork(nn.Module):
         }
 
 
-def load_network(path: str | Path, device: torch.device = CPU) -> StoredNetwork:
+def load_network(
+    path: str | Path, device: torch.device = CPU, network: nn.Module | None = None
+) -> StoredNetwork:
     """Open a file of one network.
 
     Args:
         path: A checkpoint of kind `network`.
         device: Where it shall lie.
+        network: See `family_from_header`.
 
     Returns:
         The network.
@@ -191,5 +194,5 @@ def load_network(path: str | Path, device: torch.device = CPU) -> StoredNetwork:
     Raises:
         UserError: If the file is missing, damaged, or does not fit its own header.
     """
-    weights, family, header = read_network(path)
+    weights, family, header = read_network(path, network)
     return StoredNetwork(family, moved(weights, device), header)

@@ -4,17 +4,15 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neumeta.core.errors import UserError, first_line
+from neumeta.core.errors import UserError
 from neumeta.core.fields import NAME_PATTERN
 from neumeta.core.reading import PARAMS_FILE, parse, read_yaml
 from neumeta.data.dataset import Dataset
-from neumeta.data.entries import listed, shown
-from neumeta.data.images import decode
-from neumeta.data.layout import labelled
+from neumeta.data.entries import shown
+from neumeta.data.look import SMALLEST, look_at
 from neumeta.data.params import DataParams
 from neumeta.data.roots import DATA_ROOT_VARIABLE, DEFAULT_ROOT
 from neumeta.data.sources import load_dataset
@@ -26,37 +24,6 @@ from neumeta.stages._params_file import (
     load_params,
     rewrite,
 )
-
-SMALLEST, LARGEST = 8, 32  # pixels; sides between need no resizing
-_SIDES = (8, 16, 32)
-_WHITE = 255
-
-
-@dataclass(frozen=True)
-class Look:
-    """What decides on the section of a data set.
-
-    Attributes:
-        count: Number of images.
-        sizes: Heights and widths that occur, pixels.
-        has_test: Whether a split `test` is there.
-    """
-
-    count: int
-    sizes: frozenset[tuple[int, int]]
-    has_test: bool
-
-    @property
-    def image_size(self) -> int | None:
-        """To which side the images are resized.
-
-        Returns:
-            Pixels; None where they are small and alike.
-        """
-        sides = [side for size in self.sizes for side in size]
-        if len(self.sizes) == 1 and SMALLEST <= min(sides) <= max(sides) <= LARGEST:
-            return None
-        return next((side for side in _SIDES if max(sides) <= side), _SIDES[-1])
 
 
 def new_experiment(name: str, images: str, path: str | Path = PARAMS_FILE) -> Dataset:
@@ -116,7 +83,7 @@ def _data_settings(images: str) -> dict[str, Any]:
         raise UserError(f"{shown(images)!r}: no such folder or zip of images")
     if str(root) != shown(root):
         raise UserError(f"{shown(root)}: its name is no plain text; rename it")
-    look = _look(root)
+    look = look_at(root)
     below = Path(os.path.abspath(os.environ.get(DATA_ROOT_VARIABLE) or DEFAULT_ROOT))
     inside = root.is_relative_to(below) and root != below
     place = root.relative_to(below).as_posix() if inside else root.as_posix()
@@ -127,23 +94,6 @@ def _data_settings(images: str) -> dict[str, Any]:
     if look.image_size is not None:
         settings["image_size"] = look.image_size
     return settings
-
-
-def _look(root: Path) -> Look:
-    sizes, splits, count = set(), set(), 0
-    with listed(root) as found:
-        for image in labelled(root, found):
-            try:
-                pixels = decode(image.entry.read(), None, _WHITE)
-            except Exception as error:  # decoders raise whatever they stumble over
-                raise UserError(
-                    f"{image.entry.shown}: not a readable image ({first_line(error)}); remove it"
-                ) from error
-            height, width = pixels.shape[:2]
-            sizes.add((height, width))
-            splits.add(image.split)
-            count += 1
-    return Look(count, frozenset(sizes), "test" in splits)
 
 
 def _with_data(text: str, name: str, settings: dict[str, Any], path: str | Path) -> str:

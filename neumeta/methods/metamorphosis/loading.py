@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from neumeta.core.boundary import called_by_users
 from neumeta.core.checkpoint import read_header
@@ -12,15 +13,23 @@ from neumeta.core.files import file_name
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.morph import load as load_inr
 from neumeta.models.stored_network import StoredNetwork, load_network
+from neumeta.models.traced.trust import trust
 
 
 @called_by_users
-def load(path: str | Path, device: torch.device | str = CPU) -> MorphableNetwork | StoredNetwork:
+def load(
+    path: str | Path,
+    device: torch.device | str = CPU,
+    *,
+    network: nn.Module | str | None = None,
+) -> MorphableNetwork | StoredNetwork:
     """Open a trained INR, or a network that was sampled from one.
 
     Args:
         path: An INR, as the train stage writes it, or a network, as `neumeta sample` does.
         device: Where its networks are made.
+        network: Of files of a network of one's own: one of the same architecture, whose weights
+            count for nothing, or the text of its builder, `package.module:function`, which is run.
 
     Returns:
         The morphable network; of a network alone that network, which is an `nn.Module`.
@@ -31,9 +40,14 @@ def load(path: str | Path, device: torch.device | str = CPU) -> MorphableNetwork
     """
     place = choose_device(device) if isinstance(device, str) else device
     name = file_name(path)
+    if isinstance(network, str):
+        trust(network)
+        network = None
+    if not isinstance(network, nn.Module | None):
+        raise UserError(f"network is a {type(network).__name__}; must be a torch.nn.Module")
     kind = read_header(name)["kind"]
     if kind == "inr":
-        return load_inr(name, place)
+        return load_inr(name, place, network)
     if kind == "network":
-        return load_network(name, place)
+        return load_network(name, place, network)
     raise UserError(f"{name}: holds a {kind!r} checkpoint; must be an 'inr' or a 'network'")

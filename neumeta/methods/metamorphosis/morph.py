@@ -156,8 +156,9 @@ class MorphableNetwork:
                 raise UserError(
                     f"at is {at!r}; must be a point of the family, as family.at(width=8)"
                 )
-            share = isinstance(chosen, float)
-            return at_width(self.family, chosen if share else whole("width", chosen, 1, MOST_WIDTH))
+            if isinstance(chosen, float):
+                return self.family.at_share(chosen)
+            return at_width(self.family, whole("width", chosen, 1, MOST_WIDTH))
         self.family.check(chosen)
         return chosen
 
@@ -203,12 +204,15 @@ class MorphableNetwork:
         }
 
 
-def load(path: str | Path, device: torch.device = CPU) -> MorphableNetwork:
+def load(
+    path: str | Path, device: torch.device = CPU, network: nn.Module | None = None
+) -> MorphableNetwork:
     """Open a trained INR.
 
     Args:
         path: A checkpoint of kind `inr`, as the train stage writes it.
         device: Where its networks are made.
+        network: See `family_from_header`.
 
     Returns:
         The morphable network.
@@ -216,5 +220,5 @@ def load(path: str | Path, device: torch.device = CPU) -> MorphableNetwork:
     Raises:
         UserError: If the file is missing, damaged, or does not fit its own header.
     """
-    family, inr, frozen, header = read_inr(path)
+    family, inr, frozen, header = read_inr(path, network)
     return MorphableNetwork(family, inr.to(device), moved(frozen, device), header)
