@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from neumeta.methods.metamorphosis.loading import load
     from neumeta.methods.metamorphosis.metamorphose import metamorphose
     from neumeta.methods.metamorphosis.morph import MorphableNetwork
+    from neumeta.models.called import called
     from neumeta.models.stored_network import StoredNetwork
     from neumeta.permute.smooth import smooth
     from neumeta.tracing.arrangement import Arrangement
@@ -19,6 +20,7 @@ __all__ = [
     "MorphableNetwork",
     "StoredNetwork",
     "__version__",
+    "called",
     "load",
     "metamorphose",
     "smooth",
@@ -29,6 +31,7 @@ _HOMES = {
     "Arrangement": "neumeta.tracing.arrangement",
     "MorphableNetwork": "neumeta.methods.metamorphosis.morph",
     "StoredNetwork": "neumeta.models.stored_network",
+    "called": "neumeta.models.called",
     "load": "neumeta.methods.metamorphosis.loading",
     "metamorphose": "neumeta.methods.metamorphosis.metamorphose",
     "smooth": "neumeta.permute.smooth",

@@ -11,6 +11,7 @@ from neumeta.core.stage import OneLineParser, add_device_flag, guarded
 from neumeta.permute.solvers import SOLVERS
 
 MOST_DIGITS = 12  # of a number on the command line
+MOST_SHARE = 4.0  # of the channels of the base network
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,22 +34,27 @@ def _parser() -> OneLineParser:
 
     sample = commands.add_parser("sample", help="write a network of one width")
     sample.add_argument("checkpoint", help="an INR, as the train stage writes it, or a network")
-    sample.add_argument("--width", type=_whole, help="base width h, channels")
+    sample.add_argument("--width", type=_width, help="base width h, channels, or a share as 0.63")
     sample.add_argument(
         "--out", nargs="+", required=True, help="files ending in .safetensors or .onnx"
     )
+    sample.add_argument("--opset", type=_whole, help="of ONNX operators, 18 to 25")
+    sample.add_argument("--raw", action="store_true", help="ONNX: normalise raw pixels inside")
+    _add_build(sample)
     _add_sampling(sample)
     sample.set_defaults(run=_networks("sample"))
 
     info = commands.add_parser("info", help="describe a checkpoint as JSON")
     info.add_argument("checkpoint")
+    _add_build(info)
     info.set_defaults(run=_networks("info"))
 
     score = commands.add_parser("evaluate", help="score sampled networks on a dataset")
     score.add_argument("checkpoint", help="an INR, as the train stage writes it, or a network")
-    score.add_argument("--width", type=_whole, nargs="+", help="base widths, channels")
+    score.add_argument("--width", type=_width, nargs="+", help="base widths, channels, or shares")
     score.add_argument("--dataset", required=True, help="tensors, as the data stage writes them")
     score.add_argument("--split", choices=("train", "val", "test"), default="test")
+    _add_build(score)
     _add_sampling(score)
     add_device_flag(score)
     score.set_defaults(run=_networks("evaluate"))
@@ -111,10 +117,28 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _width(text: str) -> int | float:
+    if "." not in text:
+        return _whole(text)
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= MOST_SHARE:
+        raise argparse.ArgumentTypeError(f"must be channels, or a share such as 0.63, not {text!r}")
+    return share
+
+
 def _seed(text: str) -> int:
     if (seed := _whole(text)) > MOST_SEED:
         raise argparse.ArgumentTypeError(f"must be at most {MOST_SEED}, not {text}")
     return seed
+
+
+def _add_build(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--build", help="package.module:function that the file names, which is run to build it"
+    )
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:

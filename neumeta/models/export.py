@@ -5,15 +5,16 @@ import json
 import logging
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from neumeta.core.checkpoint import read_header, write_checkpoint
-from neumeta.core.errors import UserError
+from neumeta.core.errors import UserError, first_line
 from neumeta.core.files import atomic_write_bytes, file_name
 from neumeta.core.targets import Output, check_targets
 from neumeta.models.axes import Point
@@ -22,6 +23,7 @@ from neumeta.models.parameters import parameters_of
 
 KIND = "network"
 SUFFIXES = (".safetensors", ".onnx")
+OPSETS = (18, 25)  # which torch writes without a conversion that may be left undone
 
 
 def output_of(path: str | Path) -> Output:
@@ -59,8 +61,36 @@ def _is_ours(path: Path) -> bool:
     return any(entry.key == "kind" for entry in graph.metadata_props)
 
 
+@dataclass(frozen=True)
+class OnnxOptions:
+    """How an ONNX file is written.
+
+    Attributes:
+        opset: Version of the operators, 18 to 25; None takes torch's own choice.
+        raw: Whether it takes raw pixels, the normalisation lying inside.
+    """
+
+    opset: int | None = None
+    raw: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be written.
+
+        Raises:
+            UserError: If the opset is none of those.
+        """
+        low, high = OPSETS
+        if self.opset is not None and self.opset not in range(low, high + 1):
+            raise UserError(f"opset is {self.opset!r}; must be {low} to {high}")
+
+
 def export_network(
-    path: str | Path, network: nn.Module, family: Family, at: Point, origin: Mapping[str, Any]
+    path: str | Path,
+    network: nn.Module,
+    family: Family,
+    at: Point,
+    origin: Mapping[str, Any],
+    options: OnnxOptions | None = None,
 ) -> None:
     """Write a sampled network in the format that its file name asks for.
 
@@ -70,48 +100,103 @@ def export_network(
         family: Its family.
         at: Its point.
         origin: JSON-ready facts of the sampling, kept in the file.
+        options: Of an ONNX file.
+
+    Raises:
+        UserError: If the file is something else, or torch cannot export the network.
     """
     check_targets([], [(path, output_of(path))])
     if Path(path).suffix == ".onnx":
         facts = {**at.values(), **origin}
-        atomic_write_bytes(path, to_onnx(network, family, facts))
+        atomic_write_bytes(path, to_onnx(network, family, facts, options))
         return
     header = {"kind": KIND, **at.values(), "permuted": True, **family.header(), **origin}
     write_checkpoint(path, parameters_of(network), header)
 
 
-def to_onnx(network: nn.Module, family: Family, facts: Mapping[str, Any]) -> bytes:
-    """Export with a free batch axis; input `images` (normalised), output `outputs`.
+class TakesPixels(nn.Module):
+    """A network with its normalisation before it."""
+
+    middle: Tensor
+    spread: Tensor
+
+    def __init__(self, network: nn.Module, spec: Mapping[str, Any]) -> None:
+        """Put them together.
+
+        Args:
+            network: Takes normalised images.
+            spec: What it takes, see `Dataset.input_spec`.
+        """
+        super().__init__()
+        self.network = network
+        most = float(spec["pixel_max"])
+        self.register_buffer("middle", torch.tensor(spec["mean"]).view(1, -1, 1, 1) * most)
+        self.register_buffer("spread", torch.tensor(spec["std"]).view(1, -1, 1, 1) * most)
+
+    def forward(self, images: Tensor) -> Any:
+        """Run the network.
+
+        Args:
+            images: Raw pixels, shape (n, channels, height, width).
+
+        Returns:
+            What the network says.
+        """
+        return self.network((images.float() - self.middle) / self.spread)
+
+
+def to_onnx(
+    network: nn.Module,
+    family: Family,
+    facts: Mapping[str, Any],
+    options: OnnxOptions | None = None,
+) -> bytes:
+    """Export with a free batch axis; input `images`, output `outputs`.
 
     What the network takes lies in `metadata_props`, texts as they are and all else as JSON:
     `image_shape` (channels, height, width), `pixel_range` of raw images, `mean` and `std` per
     channel of pixels divided by the largest, the names of the `classes` in the order of the
-    outputs, `dataset` and `task`.
+    outputs, `dataset`, `task`, and whether the `preprocessing` lies `inside` or `outside`. Inside,
+    images are raw pixels: bytes, or float32 where the largest pixel is 1; outside, normalised.
 
     Args:
         network: The network, in evaluation mode, on any device; not changed.
         family: Gives the input shape, and what the network takes.
         facts: JSON-ready, kept beside it.
+        options: How; normalised images and torch's opset, if not given.
 
     Returns:
         The content of an ONNX file.
+
+    Raises:
+        UserError: If torch cannot export the network.
     """
+    chosen, spec = options or OnnxOptions(), dict(family.input_spec)
+    made, example = copy.deepcopy(network).cpu(), family.example_input(2)
+    if chosen.raw:
+        made = TakesPixels(made, spec).eval()
+        example = example if spec["pixel_max"] == 1 else example.to(torch.uint8)
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
-        program = torch.onnx.export(
-            copy.deepcopy(network).cpu(),
-            (family.example_input(2),),
-            dynamo=True,
-            input_names=["images"],
-            output_names=["outputs"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                made,
+                (example,),
+                dynamo=True,
+                input_names=["images"],
+                output_names=["outputs"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                verbose=False,
+                opset_version=chosen.opset,
+            )
+        except Exception as error:  # whatever the exporter stumbles over in the network's code
+            raise UserError(f"torch cannot export it to ONNX: {first_line(error)}") from error
     assert program is not None
-    proto, spec = program.model_proto, dict(family.input_spec)
+    proto = program.model_proto
     spec["pixel_range"] = [0, spec.pop("pixel_max")]
+    spec["preprocessing"] = "inside" if chosen.raw else "outside"
     for key, value in {"kind": KIND, "family": family.name, **spec, **facts}.items():
         text = value if isinstance(value, str) else json.dumps(value)
         proto.metadata_props.add(key=key, value=text)

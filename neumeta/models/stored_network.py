@@ -83,7 +83,7 @@ class StoredNetwork(nn.Module):
     @called_by_users
     def sample(
         self,
-        width: int | Point | None = None,
+        width: int | float | Point | None = None,
         *,
         at: Point | None = None,
         draws: int | None = None,
@@ -93,7 +93,7 @@ class StoredNetwork(nn.Module):
         """Take the network out.
 
         Args:
-            width: Its own base width h, channels, or point; may be left out.
+            width: Its own base width h, channels, or share of it, or point; may be left out.
             at: The same as a point.
             draws: None: it was drawn already.
             noise: Likewise.
@@ -111,7 +111,7 @@ class StoredNetwork(nn.Module):
     @called_by_users
     def weights(
         self,
-        width: int | Point | None = None,
+        width: int | float | Point | None = None,
         *,
         at: Point | None = None,
         draws: int | None = None,
@@ -121,7 +121,7 @@ class StoredNetwork(nn.Module):
         """All parameters; see `sample`.
 
         Args:
-            width: Its own base width h, channels, or point; may be left out.
+            width: Its own base width h, channels, or share of it, or point; may be left out.
             at: The same as a point.
             draws: None: it was drawn already.
             noise: Likewise.
@@ -139,6 +139,8 @@ class StoredNetwork(nn.Module):
     def _check(self, width: object, at: object, *drawn: object) -> None:
         for asked in (width, at):
             wanted = self.at if asked is None else asked
+            if isinstance(wanted, float):
+                wanted = self.family.at_share(wanted)
             if not isinstance(wanted, Point):
                 wanted = Point.of({"width": whole("width", wanted, 1, MOST_WIDTH)})
             if wanted != self.at:

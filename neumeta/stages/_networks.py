@@ -21,7 +21,7 @@ from neumeta.methods.metamorphosis.loading import load
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.axes import Point
-from neumeta.models.export import export_network, output_of
+from neumeta.models.export import OnnxOptions, export_network, output_of
 from neumeta.models.source import WeightSource
 from neumeta.models.stored_network import StoredNetwork
 from neumeta.permute.file import permute_file
@@ -37,7 +37,10 @@ def sample(args: argparse.Namespace) -> None:
     """
     deterministic()
     check_targets([args.checkpoint], [(path, output_of(path)) for path in args.out])
-    source = load(args.checkpoint)
+    options = OnnxOptions(args.opset, args.raw)
+    if options != OnnxOptions() and not any(path.endswith(".onnx") for path in args.out):
+        raise UserError("--opset and --raw are of ONNX files; --out names none")
+    source = load(args.checkpoint, network=args.build)
     (at,) = _points(source, [] if args.width is None else [args.width])
     if isinstance(source, StoredNetwork):
         _refuse_draws(args)
@@ -51,7 +54,7 @@ def sample(args: argparse.Namespace) -> None:
         made = (sha256_of(args.checkpoint), draws, noise, seed, source.header["data_sha256"])
         origin = dict(zip(ORIGIN, made, strict=True))
     for path in args.out:
-        export_network(path, network, source.family, at, origin)
+        export_network(path, network, source.family, at, origin, options)
         print(path)
 
 
@@ -63,7 +66,7 @@ def info(args: argparse.Namespace) -> None:
     """
     header = read_header(args.checkpoint)
     known = header["kind"] in ("inr", "network")
-    facts = load(args.checkpoint).info() if known else header
+    facts = load(args.checkpoint, network=args.build).info() if known else header
     facts = {"kind": header["kind"], **facts}
     facts.pop("orders", None)
     print(json.dumps(facts, indent=2))
@@ -78,7 +81,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """
     deterministic()
     device = device_of(args)
-    opened = load(args.checkpoint, device)
+    opened = load(args.checkpoint, device, network=args.build)
     points = _points(opened, args.width or [])
     dataset = read_dataset(args.dataset, opened.family.input_spec).to(device)
     evaluator = Evaluator(opened.family, dataset, args.split, whole=True)

@@ -1,6 +1,7 @@
 """Opening whatever file holds networks: an INR, or one network that was taken out of it."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +14,6 @@ from neumeta.core.files import file_name
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.morph import load as load_inr
 from neumeta.models.stored_network import StoredNetwork, load_network
-from neumeta.models.traced.trust import trust
 
 
 @called_by_users
@@ -29,7 +29,8 @@ def load(
         path: An INR, as the train stage writes it, or a network, as `neumeta sample` does.
         device: Where its networks are made.
         network: Of files of a network of one's own: one of the same architecture, whose weights
-            count for nothing, or the text of its builder, `package.module:function`, which is run.
+            count for nothing, or the text of its builder, `package.module:function`, which is run
+            with the options that the file names.
 
     Returns:
         The morphable network; of a network alone that network, which is an `nn.Module`.
@@ -41,8 +42,9 @@ def load(
     place = choose_device(device) if isinstance(device, str) else device
     name = file_name(path)
     if isinstance(network, str):
-        trust(network)
-        network = None
+        from neumeta.models.traced.builder import builder  # a second that others need not wait
+
+        network = builder(network, _options(name))()
     if not isinstance(network, nn.Module | None):
         raise UserError(f"network is a {type(network).__name__}; must be a torch.nn.Module")
     kind = read_header(name)["kind"]
@@ -51,3 +53,10 @@ def load(
     if kind == "network":
         return load_network(name, place, network)
     raise UserError(f"{name}: holds a {kind!r} checkpoint; must be an 'inr' or a 'network'")
+
+
+def _options(name: str) -> dict[str, Any]:
+    """Arguments of the builder, as the header of a file names them."""
+    family = read_header(name).get("family")
+    found = family.get("options") if isinstance(family, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -26,6 +26,7 @@ from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.params.train import TrainParams
 from neumeta.methods.metamorphosis.recipe import BATCH, default_recipe
 from neumeta.methods.metamorphosis.seeds import Seeds, seed_store
+from neumeta.models.called import Call, CalledNetwork, called
 from neumeta.models.family import Family
 from neumeta.models.parameters import moved, parameters_of
 from neumeta.models.traced.norms import without_statistics
@@ -56,6 +57,7 @@ def metamorphose(
     std: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
     count: int | None = None,
+    call: Call | None = None,
     seed: int = 0,
     device: str | None = None,
     resume: str | Path | None = None,
@@ -85,6 +87,8 @@ def metamorphose(
         std: Likewise.
         classes: Names of the classes, in the order of the outputs.
         count: At most so many images.
+        call: Takes the network and a batch as the DataLoader gives it, and returns one number for
+            each class: for networks that are called with dicts, keywords or several inputs.
         seed: Of the split, the orders and the training.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`; None asks $NEUMETA_DEVICE, else auto.
         resume: Folder that keeps the state of an unfinished training: called again with the same
@@ -102,6 +106,8 @@ def metamorphose(
         raise UserError(f"network is a {type(network).__name__}; must be a torch.nn.Module")
     low, high = _range(widths)
     where = choose_device(device)
+    if call is not None:
+        network, images = _packed(network, call, images)
     dataset = given_dataset(
         images,
         image_size=image_size,
@@ -161,6 +167,15 @@ def metamorphose(
             check_targets([], [(out, checkpoint("inr"))])
             atomic_write_bytes(out, seeds.inr_path(seed).read_bytes())
     return MorphableNetwork(family, inr.to(where), moved(frozen, where), header)
+
+
+def _packed(network: nn.Module, call: Call, batches: Any) -> tuple[CalledNetwork, list[Tensor]]:
+    """The network as one that takes packed batches, and those."""
+    held = list(batches)
+    if not held:
+        raise UserError("images: no batch came; is the DataLoader empty?")
+    wrapped = called(network, call, held[0])
+    return wrapped, [wrapped.pack(batch) for batch in held]
 
 
 def _range(widths: Sequence[float]) -> tuple[int, int]:

@@ -13,13 +13,23 @@ from torch import Tensor, nn
 from neumeta.core.boundary import called_by_users
 from neumeta.core.device import CPU
 from neumeta.core.errors import UserError
-from neumeta.core.fields import DEFAULT_DRAWS, MOST_DRAWS, MOST_NOISE, MOST_WIDTH, whole
+from neumeta.core.fields import (
+    DEFAULT_DRAWS,
+    MOST_DRAWS,
+    MOST_NOISE,
+    MOST_SEED,
+    MOST_WIDTH,
+    whole,
+)
+from neumeta.core.targets import check_targets, checkpoint
 from neumeta.data.pixels import preprocessed
 from neumeta.methods.metamorphosis.generator import WeightGenerator, count_inr_params
-from neumeta.methods.metamorphosis.inr_file import read_inr
+from neumeta.methods.metamorphosis.inr_file import read_inr, write_inr
 from neumeta.methods.metamorphosis.points import at_width
 from neumeta.models.axes import Point
+from neumeta.models.called import CalledNetwork
 from neumeta.models.cost import count_macs, count_params
+from neumeta.models.export import OnnxOptions, export_network
 from neumeta.models.family import Family
 from neumeta.models.parameters import load_parameters, moved
 from neumeta.models.source import Card
@@ -98,9 +108,13 @@ class MorphableNetwork:
             UserError: If the network is outside the family, or draws or noise are out of range.
         """
         point = self._point(width, at)
-        weights = self.weights(point, draws=draws, noise=noise, generator=generator)
-        network = self.family.skeleton(point)
-        return load_parameters(network, weights, assign=True).requires_grad_()
+        network = self._made(point, draws=draws, noise=noise, generator=generator)
+        return network.network if isinstance(network, CalledNetwork) else network
+
+    def _made(self, point: Point, **drawn: Any) -> nn.Module:
+        """The network as the family has it."""
+        weights = self.weights(point, **drawn)
+        return load_parameters(self.family.skeleton(point), weights, assign=True).requires_grad_()
 
     @called_by_users
     def weights(
@@ -146,6 +160,59 @@ class MorphableNetwork:
                 generator=source,
             )
         return {**self.frozen, **made}
+
+    @called_by_users
+    def export(
+        self,
+        path: str | Path,
+        width: int | float | Point,
+        *,
+        draws: int | None = None,
+        noise: float | None = None,
+        seed: int = 0,
+        opset: int | None = None,
+        raw: bool = False,
+    ) -> None:
+        """Write the network of one width to a file.
+
+        Args:
+            path: Ends in .safetensors or .onnx.
+            width: See `sample`.
+            draws: Likewise.
+            noise: Likewise.
+            seed: Of the noise.
+            opset: Of an ONNX file: version of the operators, 18 to 25; None takes torch's choice.
+            raw: Of an ONNX file: whether it takes raw pixels, the normalisation lying inside.
+
+        Raises:
+            UserError: If the name or the width is none, something else lies there, or torch cannot
+                export the network.
+        """
+        at = self._point(width, None)
+        generator = torch.Generator().manual_seed(whole("seed", seed, 0, MOST_SEED))
+        network = self._made(at, draws=draws, noise=noise, generator=generator)
+        origin = {
+            "draws": self.draws if draws is None else draws,
+            "noise": self.header["noise"] if noise is None else noise,
+            "seed": seed,
+            "data_sha256": self.header["data_sha256"],
+        }
+        export_network(path, network, self.family, at, origin, OnnxOptions(opset, raw))
+
+    @called_by_users
+    def save(self, path: str | Path) -> None:
+        """Write the file that holds all widths.
+
+        Args:
+            path: Ends in .safetensors; what lies there must be such a file, too.
+
+        Raises:
+            UserError: If something else lies there.
+        """
+        check_targets([], [(path, checkpoint("inr"))])
+        described = ("kind", "inr", *self.family.header())
+        facts = {key: value for key, value in self.header.items() if key not in described}
+        write_inr(path, self.inr, self.frozen, facts)
 
     def _point(self, width: object, at: object) -> Point:
         if (width is None) == (at is None):

@@ -110,6 +110,12 @@ def with_groups(
         share = Fraction(at[axis.name], axis.base)
         return plan.sizes({**_between(share, axis, floors or {}), "*": share})
 
+    moving = {axis for group in plan.groups for axis in group.axes}
+
+    def still(stream: Group) -> Group:
+        axes = [m for m in stream.members if (m.tensor, m.axis) not in moving]
+        return _of(replace(stream, members=tuple(axes)), own - frozen)
+
     return replace(
         family,
         maker=lambda at: make(sizes(at), False),
@@ -117,9 +123,7 @@ def with_groups(
         outline=(lambda at: outline(sizes(at))) if outline is not None else None,
         frozen=frozen,
         groups=tuple(_of(group, own) for group in plan.groups),
-        streams=tuple(
-            stream for group in found.streams if (stream := _of(group, own - frozen)).members
-        ),
+        streams=tuple(stream for group in found.streams if (stream := still(group)).members),
     )
 
 

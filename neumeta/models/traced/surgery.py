@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from neumeta.core.errors import UserError
+from neumeta.models.called import CalledNetwork
 from neumeta.models.family import Family, width_axis
 from neumeta.models.traced.family import Sizes, trace_network, traced_once, with_groups
 from neumeta.models.traced.norms import without_statistics
@@ -43,7 +44,7 @@ def traced_family(
     build = builder(told, settings.get("options")) if network is None else _copies(network)
     family = Family("traced", settings, input_spec, (width_axis(settings),))
     scope = _scope(settings)
-    example = _noise(family)
+    example = network.example if isinstance(network, CalledNetwork) else _noise(family)
 
     def base() -> nn.Module:
         return without_statistics(build())

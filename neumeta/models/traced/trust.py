@@ -8,16 +8,6 @@ from neumeta.core.reading import PARAMS_FILE, read_yaml
 
 _OF_LIBRARIES = ("torchvision", "timm")
 OWN = "own"  # the kind of a builder that no file can name: a program holds the network
-_named: set[str] = set()
-
-
-def trust(build: str) -> None:
-    """Let files of this process name a builder.
-
-    Args:
-        build: Its text, such as `package.module:function`.
-    """
-    _named.add(build)
 
 
 def check_trusted(build: str) -> None:
@@ -27,16 +17,16 @@ def check_trusted(build: str) -> None:
         build: What the header of the file says.
 
     Raises:
-        UserError: If it is neither a network of a library, nor was named to `trust`, nor stands in
-            a section `family` of the parameter file here.
+        UserError: If it is neither a network of a library, nor stands in a section `family` of the
+            parameter file here.
     """
     kind = build.partition(":")[0]
-    if kind in _OF_LIBRARIES or build in _named or build in _in_params():
+    if kind in _OF_LIBRARIES or build in _in_params():
         return
     if kind == OWN:
         raise UserError(
-            f"its network is somebody's own, a {build.partition(':')[2]}; give one of that kind: "
-            "neumeta.load(FILE, network=...)"
+            f"its network is somebody's own, a {build.partition(':')[2]}; give one of that kind by "
+            "neumeta.load(FILE, network=...), or its builder by --build package.module:function"
         )
     raise UserError(
         f"its network is built by {build!r}, code that is run only if you name it: by --build, by "
