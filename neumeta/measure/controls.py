@@ -73,6 +73,22 @@ def floors(
     return tuple(score(left) for left in dead)
 
 
+def least_alive(floor: float, examples: int) -> float:
+    """Say what a network must score to stand above the floor.
+
+    Args:
+        floor: The highest score of a dead generator.
+        examples: Size of the split behind it.
+
+    Returns:
+        More than three sampling errors above it, and more than one point or a tenth of what is
+        left above it.
+    """
+    error = math.sqrt(max(floor * (1 - floor), 0.0) / examples)
+    distance = min(SMALLEST_DISTANCE, SMALLEST_SHARE * (1 - floor))
+    return floor + max(distance, 3 * error)
+
+
 def check_alive(accuracies: Mapping[Any, float], floor: float, examples: int, where: str) -> None:
     """Fail loudly when every width scores like the floor.
 
@@ -89,9 +105,7 @@ def check_alive(accuracies: Mapping[Any, float], floor: float, examples: int, wh
     Raises:
         CollapseError: If no width stands above the floor.
     """
-    error = math.sqrt(max(floor * (1 - floor), 0.0) / examples)
-    distance = min(SMALLEST_DISTANCE, SMALLEST_SHARE * (1 - floor))
-    threshold = floor + max(distance, 3 * error)
+    threshold = least_alive(floor, examples)
     if all(accuracy <= threshold for accuracy in accuracies.values()):
         best = max(accuracies.values())
         raise CollapseError(

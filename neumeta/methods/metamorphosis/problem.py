@@ -70,6 +70,15 @@ class Problem:
         return self._targets[at]
 
     @cached_property
+    def base_score(self) -> float:
+        """What the base network scores.
+
+        Returns:
+            The task's first metric on the validation split.
+        """
+        return self.val.deciding(self.family.base, self.base)
+
+    @cached_property
     def probes(self) -> tuple[Point, ...]:
         """Networks that are validated during the training.
 

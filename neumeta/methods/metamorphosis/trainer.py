@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from neumeta.core.device import autocast
 from neumeta.core.processes import ALONE, ProcessGroup
 from neumeta.core.progress import progress
-from neumeta.measure.controls import check_alive, floors
+from neumeta.measure.controls import check_alive, floors, least_alive
 from neumeta.methods.metamorphosis.columns import HISTORY_COLUMNS
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.methods.metamorphosis.losses import (
@@ -208,6 +208,8 @@ class Trainer:
             score = partial(problem.val.deciding, largest)
             floor = max(floors(self._averaged(largest), problem.family.generated, score))
             where = f"train seed {self.seed}, task step {self.step}"
+            if problem.base_score <= least_alive(floor, len(problem.val)):
+                return sum(scores.values()) / len(scores)  # the base does no better than the dead
             check_alive(scores, floor, len(problem.val), where)
         return sum(scores.values()) / len(scores)
 
