@@ -1,7 +1,9 @@
 """Reading a data set from a folder of images, a zip of one, or a folder of zips."""
 
 import difflib
+import math
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,7 @@ def read_folder(params: DataParams) -> RawImages:
     if not root.exists():
         raise UserError(f"{root}: no such folder or zip; set root or ${DATA_ROOT_VARIABLE}")
     with listed(root) as found:
-        images = labelled(root, found)
+        images = _chosen(_as_published(labelled(root, found), params), params)
         decoded = [
             (image, pixels)
             for image in sorted(images, key=lambda image: image.key)
@@ -47,7 +49,7 @@ def read_folder(params: DataParams) -> RawImages:
     splits: dict[str, list[Decoded]] = defaultdict(list)
     for image, pixels in decoded:
         splits[image.split].append((image, pixels))
-    classes = tuple(sorted({image.label for image, _ in splits["train"]}))
+    classes = _classes(root, params, splits["train"])
     parts = {
         split: _stack(root, rows, classes, colour=gray < len(decoded))
         for split, rows in splits.items()
@@ -65,9 +67,50 @@ def read_folder(params: DataParams) -> RawImages:
     )
 
 
+def _as_published(images: list[Labelled], params: DataParams) -> list[Labelled]:
+    if not params.val_is_test:
+        return images
+    found = {image.split for image in images}
+    if found != {"train", "val"}:
+        raise UserError(
+            f"{data_root(params)}: val_is_test needs the splits train and val alone, found "
+            f"{', '.join(sorted(found))}"
+        )
+    return [replace(image, split="test") if image.split == "val" else image for image in images]
+
+
+def _chosen(images: list[Labelled], params: DataParams) -> list[Labelled]:
+    """As many images of each split as its limit can take, drawn at random."""
+    if params.limit is None:
+        return images
+    kept: list[Labelled] = []
+    shares = (1 - params.val_fraction) * (1 - params.test_fraction)
+    for split in dict.fromkeys(image.split for image in images):
+        own = sorted((image for image in images if image.split == split), key=lambda i: i.key)
+        needed = math.ceil(params.limit / (shares if split == "train" else 1)) + 1
+        generator = torch.Generator().manual_seed(params.split_seed)
+        order = torch.randperm(len(own), generator=generator)[:needed]
+        kept += [own[place] for place in sorted(order.tolist())]
+    return kept
+
+
+def _classes(root: Path, params: DataParams, train: list[Decoded]) -> tuple[str, ...]:
+    if params.classes is None:
+        return tuple(sorted({image.label for image, _ in train}))
+    path = root / params.classes
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot read the names of classes: {first_line(error)}") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if len(set(names)) < max(len(names), 2):
+        raise UserError(f"{path}: must hold two or more names of classes, each once, one a line")
+    return names
+
+
 def _decode(image: Labelled, params: DataParams, tally: Tally) -> np.ndarray | None:
     try:
-        return decode(image.entry.read(), params.image_size, params.background)
+        return decode(image.entry.read(), params.image_size, params.background, params.crop)
     except Exception as error:  # decoders raise whatever they stumble over
         if params.unreadable == "skip":
             tally.ignore("not a readable image", image.entry.shown)

@@ -37,13 +37,17 @@ _GRAY_MODES = frozenset({"1", "L", "LA"})
 _LFS = b"version https://git-lfs"
 
 
-def decode(data: bytes, size: int | None = None, background: int = 255) -> np.ndarray:
+def decode(
+    data: bytes, size: int | None = None, background: int = 255, crop: int | None = None
+) -> np.ndarray:
     """Decode an image.
 
     Args:
         data: Content of the file.
         size: Side to resize to, pixels; None keeps it as it is.
         background: Gray value, 0..255, that transparent pixels are laid on.
+        crop: Side of the square that is cut out of the centre, pixels; `size` is then the length
+            of the shorter side, the other following. None cuts nothing.
 
     Returns:
         Pixels of 8 bits, shape (height, width) of gray images, else (height, width, 3), turned as
@@ -66,7 +70,11 @@ def decode(data: bytes, size: int | None = None, background: int = 255) -> np.nd
             with _quiet(opened.format == "TIFF"):
                 image = _flat(ImageOps.exif_transpose(opened), background)
     if size is not None:
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
+        shorter = min(image.size)
+        sides = [round(side * size / shorter) for side in image.size] if crop else [size, size]
+        image = image.resize((sides[0], sides[1]), Image.Resampling.BILINEAR)
+    if crop is not None:
+        image = _centre(image, crop)
     return np.asarray(image, dtype=np.uint8)
 
 
@@ -114,6 +122,14 @@ def _check(image: Image.Image, bits: int) -> None:
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":
         raise ValueError(f"{frames} pictures in one file; save the one that is meant")
+
+
+def _centre(image: Image.Image, side: int) -> Image.Image:
+    width, height = image.size
+    if min(width, height) < side:
+        raise ValueError(f"{width} x {height} pixels; crop needs {side} or more, or an image_size")
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return image.crop((left, top, left + side, top + side))
 
 
 def _flat(image: Image.Image, background: int) -> Image.Image:

@@ -35,13 +35,34 @@ class DataParams(Section):
     image_size: int | None = Field(
         None, ge=1, le=MOST_SIDE, description="resize to this side, pixels; null: as is"
     )
+    crop: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_SIDE,
+        description="cut this side out of the centre, pixels, after image_size has become the "
+        "length of the shorter side, the other following; source folder",
+    )
+    classes: str | None = Field(
+        None,
+        description="file with the names of all classes in the order of outputs, one a line, "
+        "below root: splits may then lack some; source folder. null: those of the training split",
+    )
+    val_is_test: bool = Field(
+        False,
+        description="take a published validation split as test set, as of ImageNet, and hold "
+        "validation examples out of the training set; source folder",
+    )
     background: int = Field(
         255, ge=0, le=255, description="gray value behind transparent pixels; source folder"
     )
     unreadable: Literal["refuse", "skip"] = Field(
         "refuse", description="image files that cannot be decoded; source folder"
     )
-    limit: Count | None = Field(None, description="at most this many examples per split (toy runs)")
+    limit: Count | None = Field(
+        None,
+        description="at most this many examples per split, drawn at random; no more images of a "
+        "folder are decoded than that takes",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "DataParams":
@@ -51,6 +72,11 @@ class DataParams(Section):
             raise ValueError("test_fraction must be above 0: digits has no published test set")
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean and std go together; give both or neither")
+        for key in ("crop", "classes", "val_is_test"):
+            if self.source != "folder" and getattr(self, key):
+                raise ValueError(f"{key} goes with source folder")
+        if self.crop is not None and self.image_size is not None and self.crop > self.image_size:
+            raise ValueError("crop must not be above image_size")
         if self.std is not None and min(self.std, default=0.0) <= 0:
             raise ValueError("std must be above 0 in every channel")
         return self

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from neumeta.models.family import Family, width_axis
-from neumeta.models.traced.family import Sizes, traced_once, with_groups
+from neumeta.models.traced.family import Sizes, noise_for, traced_once, with_groups
 from neumeta.models.traced.plan import Scope
 
 Build = Callable[[Sequence[int], bool, int], nn.Module]
@@ -49,5 +49,5 @@ def residual_family(
         name, settings, input_spec, (width_axis(settings),), has_trunk=len(in_scope) < len(blocks)
     )
     scope = Scope(tuple(f"{block}.conv1" for block, _ in in_scope))
-    found = traced_once(family, scope, lambda: make({}, False))
+    found = traced_once(family, scope, lambda: (make({}, False), noise_for(family)))
     return with_groups(family, found, make)

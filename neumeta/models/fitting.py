@@ -72,6 +72,34 @@ def put_weights(network: nn.Module, weights: Mapping[str, Tensor], where: str) -
         raise UserError(f"{where}: its own loader refuses these weights: {reason}") from failure
 
 
+def named_by_order(
+    network: nn.Module, weights: Mapping[str, Tensor], where: str
+) -> dict[str, Tensor]:
+    """Name tensors after those of a network, one by one in their order.
+
+    Args:
+        network: Whose names.
+        weights: As many tensors as it has, of the same shapes in the same order.
+        where: Their origin, for errors.
+
+    Returns:
+        The tensors by the names of the network.
+
+    Raises:
+        UserError: At the first tensor that does not fit.
+    """
+    own = network.state_dict()
+    for (name, wanted), (given, value) in zip(own.items(), weights.items(), strict=False):
+        if wanted.shape != value.shape:
+            raise UserError(
+                f"{where}: by order, {given!r} of {tuple(value.shape)} comes to {name!r}, which is "
+                f"of {tuple(wanted.shape)}"
+            )
+    if len(own) != len(weights):
+        raise UserError(f"{where}: holds {len(weights)} tensors; must be {len(own)}, by order")
+    return dict(zip(own, weights.values(), strict=True))
+
+
 def _alike(name: str, others: Collection[str], state: Mapping[str, Tensor]) -> str:
     """Name what stands there instead."""
     near = difflib.get_close_matches(name, others, n=1, cutoff=0.0)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
 from neumeta.models.family import Family, width_axis
-from neumeta.models.traced.family import Sizes, traced_once, with_groups
+from neumeta.models.traced.family import Sizes, noise_for, traced_once, with_groups
 from neumeta.models.traced.plan import Scope
 
 Head = Literal["pooled", "corner"]
@@ -83,5 +83,5 @@ def lenet_family(settings: Mapping[str, Any], input_spec: Mapping[str, Any]) -> 
         return LeNet(width, in_channels=channels, classes=classes, head=settings["head"])
 
     family = Family("lenet", settings, input_spec, (width_axis(settings),))
-    found = traced_once(family, Scope(), lambda: make({}, False))
+    found = traced_once(family, Scope(), lambda: (make({}, False), noise_for(family)))
     return with_groups(family, found, make)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from neumeta.core.errors import UserError
 from neumeta.data.dataset import Dataset
 from neumeta.models.family import Family
-from neumeta.models.fitting import put_weights
+from neumeta.models.fitting import named_by_order, put_weights
 from neumeta.models.parameters import parameters_of
 from neumeta.models.traced.norms import without_statistics
 from neumeta.models.weights_file import parse_weights
@@ -73,14 +73,22 @@ def fetch_base(family: Family, params: FetchParams) -> dict[str, Tensor]:
         UserError: If it cannot be had, its sha256 is another, or its tensors do not fit.
     """
     where = str(params.path or params.url)
-    content = _read_file(where) if params.source == "file" else _local_or_downloaded(where)
+    content = _file(where) if params.source == "file" else _local_or_downloaded(where)
     digest = hashlib.sha256(content).hexdigest()
     if digest != params.sha256:
         raise UserError(f"{where}: sha256 is {digest}; must be {params.sha256}")
     weights = parse_weights(content, where)
     network = family.build(family.base, norm=True)
+    if params.by_order:
+        weights = named_by_order(network, weights, where)
     put_weights(network, weights, where)
     return parameters_of(without_statistics(network))
+
+
+def _file(where: str) -> bytes:
+    """Prefer the file as it is named; else take it from the checkpoint folder."""
+    local = Path(os.environ.get(CHECKPOINT_ROOT_VARIABLE) or DEFAULT_CHECKPOINT_ROOT) / where
+    return _read_file(str(local) if local.is_file() and not Path(where).is_file() else where)
 
 
 def _read_file(path: str) -> bytes:

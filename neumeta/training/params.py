@@ -62,16 +62,27 @@ class FetchParams(ComputingSection):
     """Where the base network comes from."""
 
     source: Literal["train", "file", "url"]
-    path: str | None = Field(None, description="checkpoint file; only for source file")
+    path: str | None = Field(
+        None,
+        description="checkpoint file, as it is named or in $NEUMETA_CHECKPOINT_ROOT; only for "
+        "source file",
+    )
     url: str | None = Field(None, description="http(s) or file address; only for source url")
     sha256: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="of the file; compulsory for file and url"
+    )
+    by_order: bool = Field(
+        False,
+        description="take the tensors of the file one by one in their order, whatever their names; "
+        "only for source file and url",
     )
     recipe: Recipe | None = Field(None, description="only for source train")
     seed: Seed = 0
 
     @model_validator(mode="after")
     def _consistent(self) -> "FetchParams":
+        if self.by_order and self.source == "train":
+            raise ValueError("by_order goes with source file or url")
         needs = {"train": ("recipe",), "file": ("path", "sha256"), "url": ("url", "sha256")}
         for field in ("path", "url", "sha256", "recipe"):
             if (getattr(self, field) is not None) != (field in needs[self.source]):

@@ -53,13 +53,16 @@ def trace_network(network: nn.Module, example: torch.Tensor, scope: Scope) -> Tr
 _known: dict[str, Traced] = {}  # a trace takes a second; every file's header names a family
 
 
-def traced_once(family: Family, scope: Scope, network: Callable[[], nn.Module]) -> Traced:
+def traced_once(
+    family: Family, scope: Scope, base: Callable[[], tuple[nn.Module, torch.Tensor]]
+) -> Traced:
     """Trace the base network of a family, once in a process.
 
     Args:
         family: Its settings and what it takes tell it from others.
         scope: Which groups change.
-        network: Builds the base network, with BatchNorms folded away, if it is not known yet.
+        base: Builds the base network, without statistics of BatchNorms, and a batch of two inputs
+            for it, if it is not known yet.
 
     Returns:
         What was found.
@@ -68,13 +71,24 @@ def traced_once(family: Family, scope: Scope, network: Callable[[], nn.Module]) 
     takes = family.input_spec["image_shape"], len(family.input_spec["classes"])
     key = json.dumps([settings, takes], sort_keys=True)
     if key not in _known:
-        noise = torch.Generator().manual_seed(0)
-        example = torch.randn(family.example_input(2).shape, generator=noise)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            base = network().eval()
-        _known[key] = trace_network(base, example, scope)
+            network, example = base()
+        _known[key] = trace_network(network.eval(), example, scope)
     return _known[key]
+
+
+def noise_for(family: Family) -> torch.Tensor:
+    """Draw an example for a trace.
+
+    Args:
+        family: What it takes.
+
+    Returns:
+        A batch of two inputs.
+    """
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(family.example_input(2).shape, generator=generator)
 
 
 def with_groups(

@@ -12,13 +12,14 @@ from torch import nn
 from neumeta.core.errors import UserError
 from neumeta.models.called import CalledNetwork
 from neumeta.models.family import Family, width_axis
-from neumeta.models.traced.family import Sizes, trace_network, traced_once, with_groups
+from neumeta.models.traced.family import Sizes, noise_for, trace_network, traced_once, with_groups
 from neumeta.models.traced.norms import without_statistics
 from neumeta.models.traced.plan import Plan, Scope, first_units
 from neumeta.models.traced.resize import resized
 from neumeta.tracing.groups import Group
 
 Build = Callable[[], nn.Module]
+_TRACED_SIDE = 64  # pixels
 
 
 def traced_family(
@@ -44,32 +45,30 @@ def traced_family(
     build = builder(told, settings.get("options")) if network is None else _copies(network)
     family = Family("traced", settings, input_spec, (width_axis(settings),))
     scope = _scope(settings)
-    example = network.example if isinstance(network, CalledNetwork) else _noise(family)
+    example = network.example if isinstance(network, CalledNetwork) else noise_for(family)
 
-    def base() -> nn.Module:
-        return without_statistics(build())
+    def base() -> tuple[nn.Module, torch.Tensor]:
+        made = _checked(without_statistics(build()), example, input_spec, told)
+        return made, _small(made, example)
 
-    if network is None:
-        found = traced_once(family, scope, lambda: _checked(base(), example, input_spec, told))
-    else:
-        found = trace_network(_checked(base(), example, input_spec, told), example, scope)
+    found = traced_once(family, scope, base) if network is None else trace_network(*base(), scope)
     if not found.plan.groups:
         reasons = "; ".join(sorted({held.reason for held in found.plan.held}))
         raise UserError(f"{told}: no channels can change within its scope: {reasons}")
-    surgery = Surgery(build, found.plan, example)
+    surgery = Surgery(build, found.plan, lambda: base()[1])
     return with_groups(family, found, surgery.make, settings.get("widths"), surgery.outline)
 
 
 class Surgery:
     """Resizes what a builder builds."""
 
-    def __init__(self, build: Build, plan: Plan, example: torch.Tensor) -> None:
+    def __init__(self, build: Build, plan: Plan, example: Callable[[], torch.Tensor]) -> None:
         """Build nothing yet.
 
         Args:
             build: Returns a new network.
             plan: Groups of the network without statistics of BatchNorms.
-            example: A batch of two inputs.
+            example: Makes a batch of two inputs.
         """
         self.build, self.plan, self.example = build, plan, example
         self.with_norms = cache(self._with_norms)
@@ -125,7 +124,7 @@ class Surgery:
     def _with_norms(self) -> tuple[Group, ...]:
         """The same groups, as the network with its BatchNorms has them."""
         scope = Scope(("*",), self.plan.scope.streams, self.plan.scope.multiple)
-        found = trace_network(self.build().eval(), self.example, scope).plan.groups
+        found = trace_network(self.build().eval(), self.example(), scope).plan.groups
         by_name = {group.name: group for group in found}
         wanted = [group.name for group in self.plan.groups]
         if missing := [name for name in wanted if name not in by_name]:
@@ -149,15 +148,24 @@ def _copies(network: nn.Module) -> Build:
     return build
 
 
+def _small(network: nn.Module, example: torch.Tensor) -> torch.Tensor:
+    """Smaller images, where the network takes them as well: its channels are the same, sooner."""
+    sides = example.shape[2:]
+    if example.ndim != 4 or min(sides) <= _TRACED_SIDE or isinstance(network, CalledNetwork):
+        return example
+    smaller = example[:, :, :_TRACED_SIDE, :_TRACED_SIDE]
+    try:
+        with torch.no_grad():
+            fits = network(smaller).shape == network(example).shape
+    except Exception:  # whatever its code says of this size
+        return example
+    return smaller if fits else example
+
+
 def _scope(settings: Mapping[str, Any]) -> Scope:
     named = settings.get("scope", "*")
     layers = (named,) if isinstance(named, str) else tuple(named)
     return Scope(layers, bool(settings.get("streams")), int(settings.get("multiple", 1)))
-
-
-def _noise(family: Family) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(family.example_input(2).shape, generator=generator)
 
 
 def _checked(
