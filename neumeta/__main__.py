@@ -1,8 +1,9 @@
-"""The command `neumeta`: sample, info, evaluate, permute, check, use, new, code."""
+"""The command `neumeta`: sample, fit, info, evaluate, permute, check, use, new, code."""
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from neumeta import __version__
 from neumeta.core.errors import UserError
@@ -58,6 +59,15 @@ def _parser() -> OneLineParser:
     _add_sampling(score)
     add_device_flag(score)
     score.set_defaults(run=_networks("evaluate"))
+
+    fit = commands.add_parser("fit", help="find the widest network within a budget")
+    fit.add_argument("checkpoint", help="an INR, as the train stage writes it")
+    fit.add_argument("--params", help="at most so many parameters, such as 150k")
+    fit.add_argument("--macs", help="at most so many multiply-accumulates, such as 20M")
+    fit.add_argument("--latency", help="at most so long for one input, measured here, as 5ms")
+    fit.add_argument("--out", nargs="+", default=[], help="write it: .safetensors or .onnx")
+    _add_build(fit)
+    fit.set_defaults(run=_imported("_fit", "fit"))
 
     order = commands.add_parser("permute", help="make a file of weights smooth, its function kept")
     order.add_argument("checkpoint", help="safetensors, or a PyTorch state dict")
@@ -148,12 +158,15 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
 
 
 def _networks(name: str) -> Callable[[argparse.Namespace], None]:
+    return _imported("_networks", name)
+
+
+def _imported(module: str, name: str) -> Callable[[argparse.Namespace], None]:
     """Import what computes with torch when it runs: the other commands need not wait for it."""
 
     def run(args: argparse.Namespace) -> None:
-        from neumeta.stages import _networks
-
-        command: Callable[[argparse.Namespace], None] = getattr(_networks, name)
+        found = import_module(f"neumeta.stages.{module}")
+        command: Callable[[argparse.Namespace], None] = getattr(found, name)
         command(args)
 
     return run

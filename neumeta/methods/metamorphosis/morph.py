@@ -23,6 +23,7 @@ from neumeta.core.fields import (
 )
 from neumeta.core.targets import check_targets, checkpoint
 from neumeta.data.pixels import preprocessed
+from neumeta.measure.budgets import BUDGETS, Budget, widest
 from neumeta.methods.metamorphosis.generator import WeightGenerator, count_inr_params
 from neumeta.methods.metamorphosis.inr_file import read_inr, write_inr
 from neumeta.methods.metamorphosis.points import at_width
@@ -160,6 +161,33 @@ class MorphableNetwork:
                 generator=source,
             )
         return {**self.frozen, **made}
+
+    @called_by_users
+    def fit(
+        self,
+        *,
+        params: str | float | None = None,
+        macs: str | float | None = None,
+        latency: str | float | None = None,
+    ) -> Point:
+        """Find the widest network within all budgets that are given.
+
+        Args:
+            params: Parameters, a number or a text such as `150k`.
+            macs: Multiply-accumulates of one input, likewise.
+            latency: For one input, measured here: seconds, or a text such as `5ms`.
+
+        Returns:
+            The network, for `sample`.
+
+        Raises:
+            UserError: If no budget is given, or the smallest network costs more.
+        """
+        given = {"params": params, "macs": macs, "latency": latency}
+        budgets = [Budget.of(kind, value) for kind in BUDGETS if (value := given[kind]) is not None]
+        if not budgets:
+            raise UserError(f"name a budget: {', '.join(BUDGETS)}")
+        return min(widest(self, budget).at for budget in budgets)
 
     @called_by_users
     def export(
