@@ -118,6 +118,7 @@ def toy_params() -> dict[str, Any]:
     }
     toy["ablate"]["widths"] = [2, 4]
     toy["sweep"] |= {"widths": {"start": 2, "stop": 4, "step": 1}, "draws": 3}
+    toy["merge"] |= {"widths": {"start": 2, "stop": 4, "step": 1}, "images": 64}
     toy["baselines"] = {
         "threads": 1,
         "widths": {"start": 2, "stop": 4, "step": 1},

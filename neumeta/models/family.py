@@ -33,6 +33,7 @@ class Family:
         outline: Builds it without weights, its parameters being on the meta device; None where
             the maker does so, too, on that device.
         groups: Channels that share one order and change along the axes, at the base point.
+        group_sizes: Units of each of them at a point, by its name; None before the trace.
         frozen: Names of the tensors that the INR does not make; they stay those of the base.
         streams: Groups of axes of generated tensors that share one order of channels, but never
             change: the network keeps them, so only their coordinates can be put in order.
@@ -48,6 +49,7 @@ class Family:
     norm_maker: Callable[[Point], nn.Module] | None = None
     outline: Callable[[Point], nn.Module] | None = None
     groups: tuple[Group, ...] = ()
+    group_sizes: Callable[[Point], Mapping[str, int]] | None = None
     frozen: frozenset[str] = frozenset()
     streams: tuple[Group, ...] = ()
     has_trunk: bool = False
@@ -115,6 +117,18 @@ class Family:
                     f"{axis.name} {value} is outside the {self.name} family; "
                     f"use {axis.low}..{axis.high}"
                 )
+
+    def sizes(self, at: Point) -> Mapping[str, int]:
+        """Count the channels of every group that changes.
+
+        Args:
+            at: Which network.
+
+        Returns:
+            Units by name of the group.
+        """
+        assert self.group_sizes is not None, "a family is complete once its base network is traced"
+        return self.group_sizes(at)
 
     def build(self, at: Point, *, norm: bool = False) -> nn.Module:
         """Build a network with fresh weights.

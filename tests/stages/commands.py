@@ -7,7 +7,10 @@ from ruamel.yaml import YAML
 
 from tests.toy import ROOT
 
-OF_EXPERIMENTS = ("data", "fetch", "permute", "train", "sweep", "baselines", "ablate", "report")
+OF_EXPERIMENTS = (
+    *("data", "fetch", "permute", "train", "sweep", "costs", "merge", "baselines", "ablate"),
+    "report",
+)
 OF_STUDIES = ("study", "study_report")
 STAGES = (*OF_EXPERIMENTS, "orders", *OF_STUDIES)
 

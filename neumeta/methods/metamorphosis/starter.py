@@ -98,6 +98,7 @@ _TEMPLATE = """\
     log_every: 20
     save_every: 100
   sweep: {{widths: {{start: 4, stop: 24, step: 2}}, precision: float32, draws: 16, seed: 0}}
+  merge: {{widths: {{start: 4, stop: 24, step: 2}}, images: 2000, seed: 0}}
   baselines:
     widths: {{start: 4, stop: 24, step: 2}}
     origin: edge

@@ -136,6 +136,7 @@ def with_groups(
         norm_maker=lambda at: make(sizes(at), True),
         outline=(lambda at: outline(sizes(at))) if outline is not None else None,
         frozen=frozen,
+        group_sizes=sizes,
         groups=tuple(_of(group, own) for group in plan.groups),
         streams=tuple(stream for group in found.streams if (stream := still(group)).members),
     )

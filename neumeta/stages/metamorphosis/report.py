@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     compulsory = ["--experiment", "--base-history", "--permute", "--train-history", "--sweep"]
     writes = {"--out": report_folder(), "--summary": json_of("experiment", "headline")}
-    compulsory += ["--baselines", "--ablate", "--dataset", *writes]
+    compulsory += ["--merge", "--baselines", "--ablate", "--costs", "--dataset", *writes]
     parser = stage_parser("metamorphosis.report", *compulsory)
     parser.add_argument("--inr", help="folder of the INRs, to tell their size")
     parser.add_argument(
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs = [read_json(path, StageRun) for path in args.runs]
         inputs = reading.ReportInputs(
             experiment=args.experiment,
-            results=reading.read_tables([args.sweep, args.baselines]),
+            results=reading.read_tables([args.sweep, args.merge, args.baselines]),
             base_history=read_frame(args.base_history, CURVE_COLUMNS),
             train_history=read_frame(args.train_history, HISTORY_COLUMNS),
             variation=read_json(args.permute, reading.Variation),
@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             runs=runs,
             params=reading.section_of(runs, section.model_dump(mode="json")),
             inr=reading.read_inrs(args.inr) if args.inr else None,
+            timing=read_json(args.costs, reading.Timing),
             ablations=read_frame(args.ablate, ABLATION_COLUMNS),
         )
         report = build_report(inputs)

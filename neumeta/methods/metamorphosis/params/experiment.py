@@ -5,6 +5,7 @@ from pydantic import Field, model_validator
 from neumeta.core.fields import Percent, Section, Width
 from neumeta.methods.metamorphosis.params.ablate import AblateParams, row_params
 from neumeta.methods.metamorphosis.params.baselines import BaselineParams
+from neumeta.methods.metamorphosis.params.merge import MergeParams
 from neumeta.methods.metamorphosis.params.train import SweepParams, TrainParams
 from neumeta.permute.params import PermuteParams
 from neumeta.training.params import NetworkSection
@@ -30,6 +31,7 @@ class Experiment(NetworkSection):
     permute: PermuteParams
     train: TrainParams
     sweep: SweepParams
+    merge: MergeParams
     baselines: BaselineParams
     ablate: AblateParams
     report: ReportParams
@@ -41,6 +43,7 @@ class Experiment(NetworkSection):
             "train.widths": self.train.widths.values(),
             "train.probe_widths": self.train.probe_widths,
             "sweep.widths": self.sweep.widths.values(),
+            "merge.widths": self.merge.widths.values(),
         }
         used |= {f"baselines.{key}": w for key, w in self.baselines.all_widths().items()}
         used["ablate.widths"] = self.ablate.widths
@@ -54,12 +57,13 @@ class Experiment(NetworkSection):
                 if not low <= width <= high:
                     raise ValueError(f"{name}: width {width} is outside the family's {low}..{high}")
         above = list(self.baselines.above(self.family.base_width))
+        above += [w for w in self.merge.widths.values() if w > self.family.base_width]
         if self.baselines.slimmable or self.baselines.integral:
             trained = self.train.widths.values()
             above += [width for width in trained if width > self.family.base_width]
         for width in above:
             raise ValueError(
-                f"baselines: width {width} is above the base width; pruning, interpolation and "
-                f"sharing need at most {self.family.base_width}"
+                f"baselines: width {width} is above the base width; merging, pruning, "
+                f"interpolation and sharing need at most {self.family.base_width}"
             )
         return self

@@ -22,6 +22,7 @@ from neumeta.report.wording import change, count
 _MARKS = 12  # of a curve; more would crowd it
 _LINEAR_BELOW = 5  # sizes that differ by less than this factor get a linear axis
 _DEEPEST = 6.0  # points below the base that the figure of drops shows at most
+_COSTS = {"params": "parameters", "macs": "MACs", "latency": "time, ms"}
 _ACCURACY = "test accuracy (log error scale)"
 # Panels of the second figure: their group, their title, and the main methods shown again.
 _PANELS = (
@@ -45,13 +46,29 @@ def accuracy_figure(inputs: ReportInputs, against: Literal["width", "params"]) -
             figures.shade_trained(axes, seen, "trained widths")
             figures.width_axis(axes, seen)
         else:
-            _size_axis(axes, stats["params"])
+            _size_axis(axes, stats["params"], "parameters of the whole network")
         _draw(axes, inputs, methods, against)
         _scale(inputs).label(axes, _zoomed(inputs, methods))
         axes.set_ylabel(_ACCURACY)
         below = below_figure(inputs)
         figures.legend(figure, _handles([method for method in methods if method not in below]))
         return figures.saved(figure, axes, seen if main else ())
+
+
+def cost_figure(inputs: ReportInputs) -> Drawing:
+    """Draw the main methods against what their networks cost, one panel for each kind."""
+    methods, stats = _drawable(inputs, first_figure), inputs.stats
+    kinds = [kind for kind in _COSTS if stats[kind].notna().any()]
+    with figures.look():
+        figure, grid = _start([methods] * len(kinds), 330)
+        for axes, kind in zip(grid, kinds, strict=True):
+            _size_axis(axes, stats[kind].dropna(), _COSTS[kind], marks=4)
+            _draw(axes, inputs, methods, kind)
+            _scale(inputs).label(axes, _zoomed(inputs, methods))
+        grid[0].set_ylabel(_ACCURACY)
+        below = below_figure(inputs)
+        figures.legend(figure, _handles([method for method in methods if method not in below]))
+        return figures.saved(figure)
 
 
 def below_figure(inputs: ReportInputs) -> list[Look]:
@@ -175,7 +192,9 @@ def _draw(
 
     for place, method in enumerate(methods):
         points = inputs.of(method.name)
-        x = points["params"] if against == "params" else points.index.to_series()
+        if against != "width":
+            points = points[points[against].notna()]
+        x = points.index.to_series() if against == "width" else points[against]
         y = pd.Series(height(points["mean"]), points.index)
         line, order = _line(method), 3 + (10 if method.strong else 0) - 0.1 * place
         if method.name == "base":
@@ -217,14 +236,15 @@ def _marker(method: Look, seen: bool) -> dict[str, Any]:
     return marker | edge | {"markerfacecolor": light(method.colour if seen else "paper")}
 
 
-def _size_axis(axes: Axes, sizes: pd.Series) -> None:
+def _size_axis(axes: Axes, sizes: pd.Series, label: str, marks: int = 8) -> None:
     low, high = float(sizes.min()), float(sizes.max())
     logarithmic = high >= _LINEAR_BELOW * low
-    axes.set_xlabel(f"parameters of the whole network{' (log scale)' if logarithmic else ''}")
-    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    axes.set_xlabel(f"{label}{' (log scale)' if logarithmic else ''}")
+    axes.xaxis.set_major_locator(MaxNLocator(marks, steps=[1, 2, 5, 10]))
     if logarithmic:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=13))
+        subs = (1.0, 2.0, 5.0) if marks > 4 or high < 30 * low else (1.0,)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=13))
         axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda value, _: count(value))
+    axes.xaxis.set_major_formatter(lambda value, _: count(value) if value >= 1 else f"{value:g}")
     axes.grid(True, axis="x")

@@ -57,6 +57,13 @@ class Dataset(Frozen):
     sizes: dict[str, int]  # number of examples per split
 
 
+class Timing(Frozen):
+    """How long networks take."""
+
+    machine: str  # that measured
+    latency: dict[str, Annotated[float, Field(gt=0)]]  # seconds for one example, by width
+
+
 class Inr(NamedTuple):
     """The stored INRs."""
 
@@ -80,6 +87,7 @@ class ReportInputs:
     runs: Sequence[StageRun] = ()  # one per stage, in pipeline order
     params: Mapping[str, Any] = field(default_factory=dict)  # see `section_of`
     inr: Inr | None = None  # None where it was not given
+    timing: Timing | None = None  # None where it was not measured
     ablations: pd.DataFrame = field(default_factory=pd.DataFrame)  # ABLATION_COLUMNS, or empty
 
     @cached_property
@@ -104,13 +112,21 @@ class ReportInputs:
 
     @cached_property
     def stats(self) -> pd.DataFrame:
-        """Averages over seeds, with `share` of the base's parameters and channels `kept` of it."""
+        """Averages over seeds, with `share` of the base's parameters and channels `kept` of it.
+
+        `latency` is in milliseconds for one example, where it was measured.
+        """
         found = over_seeds(self.results)
         stats = pd.concat([found.loc[[method.name]] for method in self.methods])
         full = (self.params.get("family") or {}).get("base_width") or math.nan
         full = next(reversed(measured(stats, "base").index), full)
         kept = stats.index.get_level_values("width") / full
-        return stats.assign(share=stats["params"] / self.base_params, kept=kept)
+        times = self.timing.latency if self.timing else {}
+        latency = [
+            1e3 * times.get(str(width), math.nan) for width in stats.index.get_level_values("width")
+        ]
+        share = stats["params"] / self.base_params
+        return stats.assign(share=share, kept=kept, latency=latency)
 
     @cached_property
     def base_params(self) -> float:

@@ -32,7 +32,7 @@ def is_trained(method: str) -> bool:
     Those of a method that is not described are taken to be.
     """
     bare = method.startswith("pruned-") and not method.endswith("-finetuned")
-    return not bare and method not in ("interpolated", "bypass")
+    return not bare and method not in ("merged", "interpolated", "bypass")
 
 
 def first_figure(methods: Sequence[Look]) -> list[Look]:

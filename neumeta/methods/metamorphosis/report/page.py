@@ -43,6 +43,7 @@ def build_report(inputs: ReportInputs) -> blocks.Report:
         "metrics.json": json_text(findings.metrics(inputs)),
         "accuracy_vs_width.svg": drawn["width"].drawing.svg,
         "accuracy_vs_params.svg": drawn["params"].drawing.svg,
+        "accuracy_vs_cost.svg": drawn["cost"].drawing.svg,
         "drop_from_base.svg": drawn["drop"].drawing.svg,
         "variation.svg": drawn["variation"].drawing.svg,
         "losses.svg": drawn["losses"].drawing.svg,
@@ -54,9 +55,11 @@ def _figures(inputs: ReportInputs) -> dict[str, Figure]:
     stars = " Stars: published NeuMeta, below its own base." if inputs.published_drops else ""
     base, below = percent(inputs.base, inputs.digits), figures.below_figure(inputs)
     left = TEXTS("left", names=", ".join(m.label for m in below)) if below else ""
+    machine = f", measured on {inputs.timing.machine}" if inputs.timing else ""
     drawn = (
         TEXTS.figure("width", figures.accuracy_figure(inputs, "width"), left=left),
         TEXTS.figure("params", figures.accuracy_figure(inputs, "params"), left=left),
+        TEXTS.figure("cost", figures.cost_figure(inputs), left=left, machine=machine),
         TEXTS.figure("drop", figures.drop_figure(inputs), base=base, stars=stars),
         TEXTS.figure("peers", figures.peers_figure(inputs)),
         TEXTS.figure("variation", figures.variation_figure(inputs)),
@@ -88,7 +91,7 @@ def _sections(inputs: ReportInputs, drawn: Mapping[str, Figure], csv: str) -> It
     yield TEXTS.section("terms", TEXTS.terms())
     yield TEXTS.section("use", *_use(inputs))
     what = f"the INR has {count(inputs.inr.params)} parameters" if inputs.inr else ""
-    yield TEXTS.section("size", drawn["params"], *tables.sizes_table(inputs), what=what)
+    yield TEXTS.section("size", drawn["cost"], *tables.sizes_table(inputs), what=what)
     error, tolerance = variation.function_error, variation.tolerance
     text = TEXTS("variation", error=error, inputs=whole(variation.inputs), tolerance=tolerance)
     gained = change(variation.total_variation["before"].sum, variation.total_variation["after"].sum)

@@ -90,6 +90,7 @@ def width_picker(inputs: ReportInputs) -> Picker:
             "Loss": stats["loss"].map(lambda v: f"{v:.3f}" if math.isfinite(v) else DASH),
             "Parameters": stats["params"].map(whole),
             "MACs": stats["macs"].map(whole),
+            "Latency": stats["latency"].map(lambda v: f"{v:.3g} ms" if v == v else DASH),
         }
     )
     for width, seen in seen_by_width(stats).items():
@@ -116,7 +117,7 @@ def _range(point: pd.Series, digits: int) -> str:
 def _absent(widths: pd.Index) -> list[str]:
     listed = ", ".join(map(str, widths[:8])) + (", …" if len(widths) > 8 else "")
     told = f"only at width{'' if len(widths) == 1 else 's'} {listed}"
-    return [DASH, "", told, "", DASH, DASH, DASH]
+    return [DASH, "", told, "", DASH, DASH, DASH, DASH]
 
 
 def variation_table(inputs: ReportInputs) -> Table:
