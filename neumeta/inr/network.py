@@ -8,12 +8,32 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
+def taken_alone(device: torch.device) -> bool:
+    """Ask whether tensors are best evaluated one by one, each without padding.
+
+    Args:
+        device: Where they lie.
+
+    Returns:
+        True on a CPU that oneDNN knows, where neither gradients nor another type are asked for.
+    """
+    return (
+        device.type == "cpu"
+        and torch.backends.mkldnn.is_available()
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
 class CoordinateNetwork(nn.Module):
     """Several MLPs of one shape, stored stacked and evaluated by batched products.
 
     Linear + ReLU, then (layers - 1) times x <- x + s_k ReLU(W_k x + b_k), then Linear. Without
     `residual` the step is x <- ReLU(W_k x + b_k). Block-based INRs have one MLP per generated
     tensor; a single INR has one for all. Source: supplement, figure 3.
+
+    One MLP that is asked for no gradients takes the linear layers of oneDNN, which compute the
+    same sums; on CPUs other than Intel's they are twice as fast as those of MKL.
     """
 
     def __init__(
@@ -68,14 +88,29 @@ class CoordinateNetwork(nn.Module):
         Returns:
             Raw outputs, shape (tensors, rows, outputs).
         """
+        alone = len(owners) == 1 and taken_alone(features.device)
+        chosen = slice(int(owners), int(owners) + 1) if alone else owners  # views, or copies
         last = len(self.weights) - 1
         hidden = features
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            value = torch.baddbmm(bias[owners], hidden, weight[owners])
+        for layer, (weights, biases) in enumerate(zip(self.weights, self.biases, strict=True)):
+            weight, bias = weights[chosen], biases[chosen]
             if layer == last:
-                return value
-            step = F.relu(value)
+                return torch.baddbmm(bias, hidden, weight)
+            if alone:
+                step = _rectified(hidden[0], weight[0], bias[0, 0])[None]
+            else:
+                step = F.relu(torch.baddbmm(bias, hidden, weight))
             if layer > 0 and self.residual:
-                step = hidden + self.scales[layer - 1, owners].to(step.dtype) * step
+                scale = self.scales[layer - 1, chosen].to(step.dtype)
+                step = step.mul_(scale).add_(hidden) if alone else hidden + scale * step
             hidden = step
         raise AssertionError("a coordinate network has at least two layers")
+
+
+def _rectified(
+    hidden: Float[Tensor, "rows inputs"],
+    weight: Float[Tensor, "inputs outputs"],
+    bias: Float[Tensor, " outputs"],
+) -> Float[Tensor, "rows outputs"]:
+    """ReLU(x W + b) in one pass. torch fuses layers by this operator when it compiles a network."""
+    return torch.ops.mkldnn._linear_pointwise(hidden, weight.t(), bias, "relu", [], "")

@@ -1,5 +1,6 @@
 """Networks that are called by a function of somebody's: with dicts, keywords or several inputs."""
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -54,6 +55,19 @@ class CalledNetwork(nn.Module):
         self.shapes = [tuple(leaf.shape[1:]) for leaf in leaves]
         self.dtypes = [leaf.dtype for leaf in leaves]
         self.example = self.pack(example)[:2]
+
+    def around(self, network: nn.Module) -> "CalledNetwork":
+        """Call another network in the same way.
+
+        Args:
+            network: Shared, not copied.
+
+        Returns:
+            It, as one that takes packed batches.
+        """
+        made = copy.copy(self)
+        made._modules = {"network": network}
+        return made
 
     def pack(self, batch: Any) -> Tensor:
         """Lay a batch flat.

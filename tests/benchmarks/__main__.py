@@ -63,6 +63,17 @@ def sweeps(case: Case, repeats: int, draws: Sequence[int]) -> Iterator[str]:
             yield compare(f"sweep-{precision}-K{k}", time + first / WIDTHS_PER_SWEEP, literal)
 
 
+def samples(case: Case, repeats: int, draws: Sequence[int]) -> Iterator[str]:
+    """A network of another width, new or in place; a kept one goes back to weights it had."""
+    inr = ours.trainer_of(case, "float32").inr
+    slow = reference.sample_of(case, inr)
+    for k in draws:
+        fast = ours.samples_of(case, inr, k)
+        literal, *times = side_by_side([partial(slow, k), *fast.values()], repeats)
+        for name, time in zip(fast, times, strict=True):
+            yield compare(f"{name}-K{k}", time.median, literal.median)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmarks and print their lines.
 
@@ -73,9 +84,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         0.
     """
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=("steps", "sweeps", "solvers"), help="default: all")
+    parser.add_argument(
+        "--only", choices=("steps", "sweeps", "samples", "solvers"), help="default: all"
+    )
     parser.add_argument("--images", type=int, default=Size.images, help="test images of the sweep")
-    parser.add_argument("--draws", type=int, nargs="+", default=[5, 16], help="K of the sweeps")
+    parser.add_argument(
+        "--draws", type=int, nargs="+", default=[5, 16], help="K of sweeps and samples"
+    )
     parser.add_argument("--repeats", type=int, default=5, help="measured turns of each side")
     parser.add_argument("--tiny", action="store_true", help="toy sizes: a check, no measurement")
     options = parser.parse_args(argv)
@@ -89,12 +104,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(line("# name", "ours", "reference", "ratio"), flush=True)
     if options.only != "solvers":
         case = make_case(size)
-        if options.only != "sweeps":
-            for text in steps(case, options.repeats):
-                print(text, flush=True)
-        if options.only != "steps":
-            for text in sweeps(case, options.repeats, options.draws):
-                print(text, flush=True)
+        parts = {
+            "steps": partial(steps, case, options.repeats),
+            "sweeps": partial(sweeps, case, options.repeats, options.draws),
+            "samples": partial(samples, case, options.repeats, options.draws),
+        }
+        for name, part in parts.items():
+            if options.only in (None, name):
+                for text in part():
+                    print(text, flush=True)
     if options.only in (None, "solvers"):
         print(line("# name", "all groups", "worst gap", "mean gap"), flush=True)
         for text in solvers(options.tiny):

@@ -26,6 +26,7 @@ FAMILY = {
     "max_width": 64,
 }
 WIDTH = 48  # h of every measurement, channels
+OTHER_WIDTH = 47  # where a network switches to, and back; of nearly the same size
 WIDTHS_PER_SWEEP = 49  # 16..64, as the paper tests
 BANK_IMAGES = 270_000  # six views of 45,000 images, whose features a training computes once
 STEPS_PER_BANK = 4_800  # task steps of one INR

@@ -1,5 +1,6 @@
 """The fast side: what the stages `train` and `sweep` do."""
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -12,7 +13,7 @@ from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.methods.metamorphosis.problem import Problem, make_problem
 from neumeta.methods.metamorphosis.trainer import Trainer
 from neumeta.training.features import feature_split
-from tests.benchmarks.case import NOISE, WIDTH, Case, train_params
+from tests.benchmarks.case import NOISE, OTHER_WIDTH, WIDTH, Case, train_params
 from tests.benchmarks.reference import Result
 from tests.toy import at
 
@@ -37,13 +38,37 @@ def one_step(trainer: Trainer) -> None:
     trainer._advance(trainer.problem.params.task.steps)
 
 
+def morph_of(case: Case, inr: WeightGenerator) -> MorphableNetwork:
+    """The INR as users hold it."""
+    frozen = {n: w for n, w in case.base.items() if n not in case.family.generated}
+    return MorphableNetwork(case.family, inr, frozen, {"noise": NOISE})
+
+
+def samples_of(case: Case, inr: WeightGenerator, draws: int) -> dict[str, Callable[[], object]]:
+    """How users come by a network of another width, by name; a switch goes there and back."""
+    morph = morph_of(case, inr)
+    network = morph.sample(WIDTH, draws=draws)
+    there_and_back = itertools.cycle([OTHER_WIDTH, WIDTH])
+
+    def switch() -> object:
+        return morph.switch(network, next(there_and_back), draws=draws)
+
+    def switch_to_kept() -> object:
+        return morph.switch(network, next(there_and_back), draws=draws, keep=True)
+
+    return {
+        "sample": lambda: morph.sample(WIDTH, draws=draws),
+        "switch": switch,
+        "switch-kept": switch_to_kept,
+    }
+
+
 def sweep_of(
     case: Case, inr: WeightGenerator, precision: Precision
 ) -> tuple[Callable[[], object], Callable[[int], Result]]:
     """What a sweep does once, and what it does per width, given K."""
     test = case.data.split("test")
-    frozen = {n: w for n, w in case.base.items() if n not in case.family.generated}
-    morph = MorphableNetwork(case.family, inr, frozen, {"noise": NOISE})
+    morph = morph_of(case, inr)
     evaluator = Evaluator(case.family, case.data)
 
     def once() -> object:

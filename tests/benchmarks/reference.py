@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.training.optimiser import make_optimiser
@@ -69,15 +69,24 @@ def step_of(case: Case, inr: WeightGenerator, *, lean: bool) -> Callable[[], flo
     return step
 
 
-def sweep_of(case: Case, inr: WeightGenerator) -> Callable[[int], Result]:
-    """Algorithm 3 for one width, given K, and the score of the network it makes."""
+def sample_of(case: Case, inr: WeightGenerator) -> Callable[[int], nn.Module]:
+    """Algorithm 3 for one width, given K."""
     literal = LiteralInr(inr)
-    test = case.data.split("test")
 
-    def width(draws: int) -> Result:
+    def network(draws: int) -> nn.Module:
         random = torch.Generator().manual_seed(0)
         noises = [literal.fresh_draw(WIDTH, random) for _ in range(draws)]
-        network = sample(literal, case.base, WIDTH, NOISE, [EXACT, *noises[1:]])
+        return sample(literal, case.base, WIDTH, NOISE, [EXACT, *noises[1:]])
+
+    return network
+
+
+def sweep_of(case: Case, inr: WeightGenerator) -> Callable[[int], Result]:
+    """Algorithm 3 for one width, given K, and the score of the network it makes."""
+    made, test = sample_of(case, inr), case.data.split("test")
+
+    def width(draws: int) -> Result:
+        network = made(draws)
         right, loss = 0, 0.0
         with torch.no_grad():
             for images, labels in zip(

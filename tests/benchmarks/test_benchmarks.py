@@ -16,7 +16,7 @@ from tests.benchmarks.timing import compare, flops, share, side_by_side
 def test_every_benchmark_prints_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--tiny", "--repeats", "1", "--draws", "2", "3"]) == 0
     lines = [row for row in capsys.readouterr().out.splitlines() if not row.startswith("#")]
-    lines, solved = lines[:12], lines[12:]
+    lines, solved = lines[:18], lines[18:]
     assert [row.split()[0] for row in solved] == [
         *(f"solver-{solver}-toy" for solver in SOLVERS),
         "bound-toy",
@@ -38,6 +38,7 @@ def test_every_benchmark_prints_its_line(capsys: pytest.CaptureFixture[str]) -> 
         "sweep-bfloat16-K2",
         "sweep-float32-K3",
         "sweep-bfloat16-K3",
+        *(f"{name}-K{k}" for k in (2, 3) for name in ("sample", "switch", "switch-kept")),
     ]
 
 

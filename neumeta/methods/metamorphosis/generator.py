@@ -8,15 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from neumeta.inr.coordinates import Bucket, make_buckets, normalised
+from neumeta.inr.coordinates import SMALL_BUCKET_ROWS, Bucket, make_buckets, normalised
 from neumeta.inr.encoding import FourierEncoding
 from neumeta.inr.jitter import ChannelJitter
-from neumeta.inr.network import CoordinateNetwork
+from neumeta.inr.network import CoordinateNetwork, taken_alone
 from neumeta.models.axes import Point
 from neumeta.models.family import Family
 from neumeta.models.tensor_specs import TensorSpec
 
 ROWS_PER_CHUNK = 1 << 12  # of a larger product the activations leave the caches of a CPU
+ROWS_PER_BLOCK = 1 << 11  # of one tensor, where tensors are taken alone; likewise
 
 
 class WeightGenerator(nn.Module):
@@ -154,10 +155,21 @@ class WeightGenerator(nn.Module):
         bucket: Bucket,
         coarseness: float = 1.0,
     ) -> Float[Tensor, "tensors draws rows outputs"]:
-        cells = coarseness * bucket.cells[:, None, None]
-        features = self.encoding(coordinates, cells).flatten(1, 2)
         owners = torch.zeros_like(bucket.owners) if self.single else bucket.owners
-        return self.network(features, owners).float().unflatten(1, coordinates.shape[1:3])
+        cells = coarseness * bucket.cells
+        few = coordinates.shape[1] * coordinates.shape[2] <= SMALL_BUCKET_ROWS
+        if few or not taken_alone(coordinates.device):
+            features = self.encoding(coordinates, cells[:, None, None]).flatten(1, 2)
+            return self.network(features, owners).float().unflatten(1, coordinates.shape[1:3])
+        kernels = coordinates.new_zeros(*coordinates.shape[:3], self.kernel**2)
+        for slot, spec in enumerate(bucket.specs):
+            own = coordinates[slot, :, : spec.rows].flatten(0, 1)
+            blocks = [
+                self.network(self.encoding(block, cells[slot])[None], owners[slot : slot + 1])[0]
+                for block in own.tensor_split(math.ceil(len(own) / ROWS_PER_BLOCK))
+            ]
+            kernels[slot, :, : spec.rows] = torch.cat(blocks).unflatten(0, (-1, spec.rows))
+        return kernels
 
     def _assemble(self, kernels: Float[Tensor, "rows outputs"], spec: TensorSpec) -> Tensor:
         """Cut the centre of each kernel, in two dimensions, and shape the tensor."""

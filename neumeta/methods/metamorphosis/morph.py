@@ -1,8 +1,8 @@
 """A trained INR as users hold it: one file in, an ordinary network of any width out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,11 @@ from neumeta.models.cost import count_macs, count_params
 from neumeta.models.export import OnnxOptions, export_network
 from neumeta.models.family import Family
 from neumeta.models.parameters import load_parameters, moved
+from neumeta.models.skeletons import Skeletons
 from neumeta.models.source import Card
+from neumeta.models.switching import require_member, switch
+
+KEPT_NETWORKS = 8
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class MorphableNetwork:
         >>> morph = neumeta.load("inr.safetensors")  # doctest: +SKIP
         >>> network = morph.sample(width=20)  # doctest: +SKIP
         >>> logits = network(morph.preprocess(images))  # doctest: +SKIP
+        >>> morph.switch(network, width=12)  # doctest: +SKIP
 
     Attributes:
         family: What can be built.
@@ -114,8 +119,69 @@ class MorphableNetwork:
 
     def _made(self, point: Point, **drawn: Any) -> nn.Module:
         """The network as the family has it."""
-        weights = self.weights(point, **drawn)
+        own = {name: value.clone() for name, value in self.frozen.items()}
+        weights = {**self.weights(point, **drawn), **own}
         return load_parameters(self.family.skeleton(point), weights, assign=True).requires_grad_()
+
+    @called_by_users
+    def switch(
+        self,
+        network: nn.Module,
+        width: int | float | Point | None = None,
+        *,
+        at: Point | None = None,
+        draws: int | None = None,
+        noise: float | None = None,
+        generator: torch.Generator | None = None,
+        keep: bool = False,
+    ) -> None:
+        """Turn a network that `sample` made into that of another width, in place.
+
+        It is the same object afterwards, and so is every module in it: references and hooks stay
+        valid, as do its mode, device and type. Its parameters are new ones, those of `sample`, so
+        an optimiser of the old ones must be made anew.
+
+        Args:
+            network: What is changed.
+            width: Base width h, channels, or its share as a float; or the network to become.
+            at: Which network, where no width is given.
+            draws: K, number of draws averaged; None takes the number of this object.
+            noise: Half range of the coordinate noise, channels; None takes that of this object.
+            generator: Source of the noise; None takes a fresh one of seed 0.
+            keep: Remember the weights, up to those of `KEPT_NETWORKS` networks, the ones used
+                last: to switch back to one of them makes none.
+
+        Raises:
+            UserError: If the network is of another family, the point is outside this one, draws
+                or noise are out of range, or a generator is given for weights to keep.
+        """
+        point = self._point(width, at)
+        like = self._skeletons.at(point)
+        if isinstance(like, CalledNetwork) and isinstance(network, nn.Module):
+            network = like.around(network)
+        member = require_member(network, self.family, like)
+        if not isinstance(keep, bool):
+            raise UserError(f"keep is {keep!r}; must be true or false")
+        if keep and generator is not None:
+            raise UserError("weights of a generator are drawn anew each time; keep takes none")
+        count, amount = self._draws_and_noise(draws, noise)
+        if keep:
+            weights = self._kept(point, count, amount)
+        else:
+            weights = self.weights(point, draws=count, noise=amount, generator=generator)
+        switch(member, like, weights)
+
+    @cached_property
+    def _skeletons(self) -> Skeletons:
+        return Skeletons(self.family)
+
+    @cached_property
+    def _kept(self) -> Callable[[Point, int, float], dict[str, Tensor]]:
+        @lru_cache(maxsize=KEPT_NETWORKS)
+        def made(at: Point, draws: int, noise: float) -> dict[str, Tensor]:
+            return self.weights(at, draws=draws, noise=noise)
+
+        return made
 
     @called_by_users
     def weights(
@@ -144,12 +210,7 @@ class MorphableNetwork:
             UserError: If the network is outside the family, or draws or noise are out of range.
         """
         point = self._point(width, at)
-        count = self.draws if draws is None else draws
-        wanted = self.noise if noise is None else noise
-        amount = self.header["noise"] if wanted is None else wanted
-        count = whole("draws", count, 1, MOST_DRAWS)
-        if not isinstance(amount, int | float) or not 0 <= amount <= MOST_NOISE:
-            raise UserError(f"noise is {amount!r}; must be a number of 0 to {MOST_NOISE} channels")
+        count, amount = self._draws_and_noise(draws, noise)
         if not isinstance(generator, torch.Generator | None):
             raise UserError(f"generator is {generator!r}; must be a torch.Generator")
         source = generator or torch.Generator().manual_seed(0)
@@ -241,6 +302,15 @@ class MorphableNetwork:
         described = ("kind", "inr", *self.family.header())
         facts = {key: value for key, value in self.header.items() if key not in described}
         write_inr(path, self.inr, self.frozen, facts)
+
+    def _draws_and_noise(self, draws: object, noise: object) -> tuple[int, float]:
+        count = self.draws if draws is None else draws
+        wanted = self.noise if noise is None else noise
+        amount = self.header["noise"] if wanted is None else wanted
+        count = whole("draws", count, 1, MOST_DRAWS)
+        if not isinstance(amount, int | float) or not 0 <= amount <= MOST_NOISE:
+            raise UserError(f"noise is {amount!r}; must be a number of 0 to {MOST_NOISE} channels")
+        return count, amount
 
     def _point(self, width: object, at: object) -> Point:
         if (width is None) == (at is None):

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from neumeta.inr.coordinates import Bucket, normalised
+from neumeta.inr.network import CoordinateNetwork
 from neumeta.methods.metamorphosis.generator import WeightGenerator
 from neumeta.models.family import Family
 from neumeta.models.parameters import parameters_of
@@ -62,6 +63,47 @@ def test_weights_equal_the_loop_over_coordinates(arrangement: str, residual: boo
                 kernel = kernel * inr.scale[index] / in_size
                 have = made[name][o, c] if len(shape) > 1 else made[name][o]
                 torch.testing.assert_close(have.flatten(), kernel.flatten(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("arrangement", ["block", "single"])
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("rows", [7, 1 << 11])
+def test_without_gradients_tensors_are_made_alone_and_are_the_same(
+    arrangement: str, residual: bool, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The products are other ones, of another library, and blocks end within a draw."""
+    monkeypatch.setattr("neumeta.methods.metamorphosis.generator.ROWS_PER_BLOCK", rows)
+    inr, alone = make(arrangement, residual=residual), 0
+    with torch.no_grad():
+        inr.network.scales.copy_(torch.rand(inr.network.scales.shape))
+    network = inr.network
+
+    def forward(features: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:
+        nonlocal alone
+        alone += len(owners) == 1
+        return CoordinateNetwork.forward(network, features, owners)
+
+    monkeypatch.setattr(network, "forward", forward)
+    for width, draws in ((2, 16), (6, 1), (6, 5)):
+        how = {"noise": 0.5, "draws": draws}
+        together = inr.weights(at(width), **how, generator=torch.Generator().manual_seed(3))  # type: ignore[arg-type]
+        alone = 0
+        with torch.no_grad():
+            made = inr.weights(at(width), **how, generator=torch.Generator().manual_seed(3))  # type: ignore[arg-type]
+        assert alone >= (1 if draws == 1 else len(made))  # few rows of one draw: together
+        for name, value in together.items():
+            assert not made[name].requires_grad
+            torch.testing.assert_close(made[name], value.detach(), rtol=1e-5, atol=1e-7)
+
+
+def test_sampling_in_another_precision_is_of_that_precision() -> None:
+    inr = make("block")
+    with torch.no_grad():
+        exact = inr.weights(at(6), draws=1)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = inr.weights(at(6), draws=1)
+    difference = (rough["conv3.weight"] - exact["conv3.weight"]).abs().max()
+    assert 1e-4 < difference / exact["conv3.weight"].abs().max() < 0.1
 
 
 def test_shapes_fit_every_width() -> None:
