@@ -139,9 +139,7 @@ COLUMNS = (
 )
 
 
-def _described(
-    network: nn.Module, plan: Plan, cliques: Cliques, example: Tensor
-) -> dict[str, Any]:
+def _described(network: nn.Module, plan: Plan, cliques: Cliques, example: Tensor) -> dict[str, Any]:
     wide = make_plan(network, example, scope=Scope(streams=True), cliques=cliques)
     held = Counter[str]()
     for one in plan.held:

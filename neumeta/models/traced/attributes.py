@@ -7,12 +7,17 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
+from neumeta.core.errors import UserError
 from neumeta.tracing.groups import Group
 
 Shape = tuple[int, ...]
+_PARAMETRIZED = ".parametrizations."
+_GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 # Names under which the modules of transformers keep how many heads they have, and their width.
 _HEADS = ("num_heads", "n_heads", "n_head", "heads", "nhead", "num_attention_heads", "nheads")
-_INNER = ("attn_dim", "all_head_size", "inner_dim", "out_dim")
+_INNER = ("attn_dim", "attention_dim", "all_head_size", "inner_dim", "out_dim")
+_INNER = (*_INNER, "key_attn_dim", "val_attn_dim")
+_WIDE = ("head_dim", "attention_head_size", "key_dim", "val_dim")
 
 
 def follow_shapes(network: nn.Module, old: Mapping[str, Shape]) -> None:
@@ -25,13 +30,34 @@ def follow_shapes(network: nn.Module, old: Mapping[str, Shape]) -> None:
     touched: dict[str, dict[str, Shape]] = {}
     for name, shape in old.items():
         owner, _, own = name.rpartition(".")
+        if _PARAMETRIZED in f".{owner}.":  # the layer that computes its weight from these
+            owner, _, own = f".{owner}.".partition(_PARAMETRIZED)
+            owner, own = owner.removeprefix("."), own.partition(".")[0]
         touched.setdefault(owner, {})[own] = shape
     for owner, shapes in touched.items():
         module = network.get_submodule(owner)
+        _compute_anew(module)
         for kinds, follow in _RULES:
             if isinstance(module, kinds):
                 follow(module, shapes)
                 break
+
+
+def follow_bare(network: nn.Module, module: str, shape: Shape) -> None:
+    """Set the attributes of a module that has no tensors.
+
+    Args:
+        network: Changed in place.
+        module: Name of a normalisation without weights.
+        shape: What that of its weight would be.
+    """
+    norm: Any = network.get_submodule(module)
+    if isinstance(norm, nn.LayerNorm | nn.RMSNorm):
+        norm.normalized_shape = shape
+    elif isinstance(norm, nn.GroupNorm):
+        _regroup(norm, shape[0])
+    else:
+        (norm.num_features,) = shape
 
 
 def follow_heads(
@@ -46,24 +72,31 @@ def follow_heads(
     """
     for group in (group for group in groups if group.level == "block"):
         before, after = counts[group.name]
-        wide = max(len(member.places[0]) for member in group.members)
+        wide = {len(member.places[0]) for member in group.members}
         owners = [member.tensor.rpartition(".")[0] for member in group.members]
         parents = [owner.rpartition(".")[0] for owner in owners]
         for path in dict.fromkeys((*owners, *parents)):
             module = network.get_submodule(path)
-            for names, size in ((_HEADS, 1), (_INNER, _head_size(module, wide))):
-                for name in names:
-                    if _is_whole(module, name, before * size):
-                        setattr(module, name, after * size)
+            values = vars(module)
+            sizes = {*wide, *(values[name] for name in _WIDE if type(values.get(name)) is int)}
+            changes = {name: (before, after) for name in _HEADS}
+            for name in _INNER:
+                if (size := values.get(name, 0) // before if _is_int(values, name) else 0) in sizes:
+                    changes[name] = (before * size, after * size)
+            for name, (whole, part) in changes.items():
+                if _is_int(values, name) and values[name] == whole:
+                    setattr(module, name, part)
 
 
-def _head_size(module: nn.Module, wide: int) -> int:
-    size = getattr(module, "head_dim", wide)
-    return size if isinstance(size, int) else wide
+def _is_int(values: Mapping[str, Any], name: str) -> bool:
+    return type(values.get(name)) is int
 
 
-def _is_whole(module: nn.Module, name: str, value: int) -> bool:
-    return type(vars(module).get(name)) is int and vars(module)[name] == value
+def _compute_anew(module: nn.Module) -> None:
+    """Let hooks of torch compute weights from what they are made of, as before every call."""
+    for hook in module._forward_pre_hooks.values():
+        if type(hook).__module__.startswith("torch.nn.utils."):
+            hook(module, None)  # type: ignore[arg-type]
 
 
 def _conv(module: Any, old: Mapping[str, Shape]) -> None:
@@ -89,9 +122,7 @@ def _bilinear(module: Any, old: Mapping[str, Shape]) -> None:
 
 
 def _norm(module: Any, old: Mapping[str, Shape]) -> None:
-    (module.num_features,) = next(
-        getattr(module, name).shape for name in old if name != "num_batches_tracked"
-    )
+    (module.num_features,) = getattr(module, next(iter(old))).shape
 
 
 def _layer_norm(module: Any, old: Mapping[str, Shape]) -> None:
@@ -99,7 +130,10 @@ def _layer_norm(module: Any, old: Mapping[str, Shape]) -> None:
 
 
 def _group_norm(module: Any, old: Mapping[str, Shape]) -> None:
-    (channels,) = module.weight.shape
+    _regroup(module, len(module.weight))
+
+
+def _regroup(module: Any, channels: int) -> None:
     if module.num_groups > 1:
         module.num_groups = max(1, module.num_groups * channels // module.num_channels)
     module.num_channels = channels
@@ -114,9 +148,21 @@ def _embedding(module: Any, old: Mapping[str, Shape]) -> None:
 
 
 def _recurrent(module: Any, old: Mapping[str, Shape]) -> None:
-    module.hidden_size = module.weight_hh_l0.shape[1]
+    sizes = {name: value.shape[0] for name, value in module.named_parameters() if "_hh_" in name}
+    if len(set(sizes.values())) > 1:
+        raise UserError(
+            f"all layers and directions of an nn.{type(module).__name__} have one hidden size; "
+            f"widths give {', '.join(f'{name} {size} rows' for name, size in sizes.items())}"
+        )
+    module.hidden_size = module.weight_hh_l0.shape[0] // _GATES[module.mode]
     module.input_size = module.weight_ih_l0.shape[1]
-    module.flatten_parameters()
+    if module.proj_size:
+        module.proj_size = module.weight_hr_l0.shape[0]
+    module._init_flat_weights()  # it keeps a list of its weights
+
+
+def _cell(module: Any, old: Mapping[str, Shape]) -> None:
+    module.hidden_size, module.input_size = module.weight_hh.shape[1], module.weight_ih.shape[1]
 
 
 _RULES: tuple[tuple[type | tuple[type, ...], Callable[[Any, Mapping[str, Shape]], None]], ...] = (
@@ -129,4 +175,5 @@ _RULES: tuple[tuple[type | tuple[type, ...], Callable[[Any, Mapping[str, Shape]]
     (nn.PReLU, _prelu),
     ((nn.Embedding, nn.EmbeddingBag), _embedding),
     (nn.RNNBase, _recurrent),
+    (nn.RNNCellBase, _cell),
 )

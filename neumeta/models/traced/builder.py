@@ -49,9 +49,7 @@ def builder(text: str, options: Mapping[str, Any] | None = None) -> Build:
         except Exception as error:  # whatever a builder says of its options
             raise UserError(f"{text}: building it fails: {_told(error)}") from error
         if not isinstance(network, nn.Module):
-            raise UserError(
-                f"{text}: must return a torch.nn.Module, not {type(network).__name__}"
-            )
+            raise UserError(f"{text}: must return a torch.nn.Module, not {type(network).__name__}")
         return network.eval()
 
     return build
@@ -63,7 +61,9 @@ def _of_torchvision(name: str) -> Callable[..., Any]:
         raise UserError(f"torchvision has no network {name!r}{_near(name, names)}")
 
     def make(**options: Any) -> Any:
-        if "weights_backbone" not in options and name in models.list_models(module=models.segmentation):
+        if "weights_backbone" not in options and name in models.list_models(
+            module=models.segmentation
+        ):
             options["weights_backbone"] = None  # which would be downloaded
         return models.get_model(name, **{"weights": None, **options})
 

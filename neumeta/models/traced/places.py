@@ -33,7 +33,7 @@ def axes_after(
     """
     touched: dict[Axis, list[tuple[Member, Sequence[int]]]] = {}
     for group in groups:
-        for member in group.members:
+        for member in (*group.members, *group.bare):
             touched.setdefault((member.tensor, member.axis), []).append((member, kept[group.name]))
     return {
         (tensor, axis): torch.tensor(_axis(members, int(shapes[tensor][axis])), dtype=torch.long)

@@ -10,14 +10,14 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from neumeta.core.errors import UserError
+from neumeta.models.traced.bare import traced
 from neumeta.models.traced.places import Kept
 from neumeta.models.traced.resize import resized
 from neumeta.tracing.call import Forward
 from neumeta.tracing.cliques import Cliques, Pinned
 from neumeta.tracing.groups import Group
-from neumeta.tracing.trace import trace_cliques
 
-Widths = float | Mapping[str, float]
+Widths = int | float | Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,16 @@ class Plan:
         for pattern, share in shares.items():
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 4:
                 raise UserError(f"width {share!r} must be a share of the channels, above 0")
-            if not any(fnmatch.fnmatchcase(group.name, pattern) for group in self.groups):
+            if isinstance(widths, Mapping) and not any(
+                fnmatch.fnmatchcase(group.name, pattern) for group in self.groups
+            ):
                 raise UserError(f"width of {pattern!r}: no group that changes has such a name")
         found: dict[str, int] = {}
         for group in self.groups:
             fitting = [s for p, s in shares.items() if fnmatch.fnmatchcase(group.name, p)]
-            found[group.name] = rounded(len(group), fitting[0] if fitting else 1.0, self._of(group))
+            found[group.name] = rounded(
+                len(group), float(fitting[0]) if fitting else 1.0, self._of(group)
+            )
         return found
 
     def _of(self, group: Group) -> int:
@@ -139,8 +143,8 @@ def make_plan(
         network: In evaluation mode; not changed.
         *examples: Arguments of its forward, such as a batch of two images.
         scope: What shall change; all inner channels, if not given.
-        forward: How it is called; see `trace_cliques`.
-        cliques: The trace, where it is known already.
+        forward: How it is called; see `traced`.
+        cliques: The trace, where `traced` made it already.
 
     Returns:
         The plan; groups with which the network cannot be run at another size are held.
@@ -149,7 +153,7 @@ def make_plan(
         UserError: If the network cannot be traced.
     """
     wanted = scope or Scope()
-    found = cliques or trace_cliques(network, *examples, forward=forward)
+    found = cliques or traced(network, *examples, forward=forward)
     held: list[Held] = []
     taken: list[Group] = []
     streams: list[Group] = []
