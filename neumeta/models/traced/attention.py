@@ -134,20 +134,20 @@ def free_heads(network: nn.Module) -> None:
         if type(module) is not nn.MultiheadAttention:
             continue
         outputs, inner = module.out_proj.weight.shape
-        rows = len(module.q_proj_weight if module.in_proj_weight is None else module.in_proj_weight)
-        module.embed_dim = outputs
+        first = module.q_proj_weight if module.in_proj_weight is None else module.in_proj_weight
+        rows, module.embed_dim = first.shape
+        module.kdim = module.vdim = module.embed_dim
+        whole = module.embed_dim if module.in_proj_weight is None else 3 * module.embed_dim
         if module.in_proj_weight is None:
             module.kdim, module.vdim = module.k_proj_weight.shape[1], module.v_proj_weight.shape[1]
-        else:
-            module.kdim = module.vdim = outputs
-        whole = outputs if module.in_proj_weight is None else 3 * outputs
-        if inner != outputs or rows != whole or module.num_heads * module.head_dim != outputs:
+        widths = {outputs, inner, module.embed_dim, module.num_heads * module.head_dim}
+        if len(widths) > 1 or rows != whole:
             ResizedAttention.take_over(module)
     for module in network.modules():
         if isinstance(module, nn.TransformerEncoder) and any(
             isinstance(part, ResizedAttention) for part in module.modules()
         ):
-            module.use_nested_tensor = False  # it looks at its first layer alone
+            pass  # it looks at its first layer alone
 
 
 def _added(mask: Tensor, like: Tensor) -> Tensor:

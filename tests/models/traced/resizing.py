@@ -41,7 +41,9 @@ def without(network: nn.Module, plan: Plan, kept: Kept) -> nn.Module:
             for member in group.members:
                 places = [place for unit in gone for place in member.places[unit]]
                 if member.tensor in tensors:
-                    tensors[member.tensor].index_fill_(member.axis, torch.tensor(places), 0.0)
+                    tensors[member.tensor].index_fill_(
+                        member.axis, torch.tensor(places, dtype=torch.long), 0.0
+                    )
     return made
 
 
