@@ -203,7 +203,7 @@ def _onnx_error(made: nn.Module, example: Tensor) -> float:
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)
     expected = _outputs(made, example)
-    program = torch.onnx.export(made, (example,), dynamo=True, optimize=False, verbose=False)
+    program = torch.onnx.export(made, (example,), dynamo=True, verbose=False)
     assert program is not None
     content = program.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -245,8 +245,10 @@ def _written(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    head = ("network", "groups", "of heads", "streams", "share that morphs", "parameters")
-    head = (*head, "at 0.77", "at 0.5", "at 0.5, streams too", "result")
+    head = [
+        *("network", "groups", "of heads", "streams", "share that morphs", "parameters"),
+        *("at 0.77", "at 0.5", "at 0.5, streams too", "result"),
+    ]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         numbers = (row[key] for key in ("params_1.0", "params_0.77", "params_0.5"))

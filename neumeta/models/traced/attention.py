@@ -93,10 +93,12 @@ class ResizedAttention(nn.MultiheadAttention):
         return (outputs if self.batch_first else outputs.transpose(0, 1)), weights
 
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
-        if self.in_proj_weight is not None:
-            rows, values = len(self.in_proj_weight), self.out_proj.weight.shape[1]
+        packed: Tensor | None = self.in_proj_weight
+        parts: tuple[Tensor, ...]
+        if packed is not None:
+            rows, values = len(packed), self.out_proj.weight.shape[1]
             sizes = [(rows - values) // 2, (rows - values) // 2, values]
-            parts = self.in_proj_weight.split(sizes)
+            parts = packed.split(sizes)
         else:
             parts = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
             sizes = [len(part) for part in parts]
@@ -134,11 +136,11 @@ def free_heads(network: nn.Module) -> None:
         if type(module) is not nn.MultiheadAttention:
             continue
         outputs, inner = module.out_proj.weight.shape
-        first = module.q_proj_weight if module.in_proj_weight is None else module.in_proj_weight
-        rows, module.embed_dim = first.shape
+        packed: Tensor | None = module.in_proj_weight
+        rows, module.embed_dim = (module.q_proj_weight if packed is None else packed).shape
         module.kdim = module.vdim = module.embed_dim
-        whole = module.embed_dim if module.in_proj_weight is None else 3 * module.embed_dim
-        if module.in_proj_weight is None:
+        whole = module.embed_dim if packed is None else 3 * module.embed_dim
+        if packed is None:
             module.kdim, module.vdim = module.k_proj_weight.shape[1], module.v_proj_weight.shape[1]
         widths = {outputs, inner, module.embed_dim, module.num_heads * module.head_dim}
         if len(widths) > 1 or rows != whole:
@@ -147,7 +149,7 @@ def free_heads(network: nn.Module) -> None:
         if isinstance(module, nn.TransformerEncoder) and any(
             isinstance(part, ResizedAttention) for part in module.modules()
         ):
-            pass  # it looks at its first layer alone
+            module.use_nested_tensor = False  # it looks at its first layer alone
 
 
 def _added(mask: Tensor, like: Tensor) -> Tensor:

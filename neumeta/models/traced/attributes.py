@@ -15,8 +15,10 @@ _PARAMETRIZED = ".parametrizations."
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 # Names under which the modules of transformers keep how many heads they have, and their width.
 _HEADS = ("num_heads", "n_heads", "n_head", "heads", "nhead", "num_attention_heads", "nheads")
-_INNER = ("attn_dim", "attention_dim", "all_head_size", "inner_dim", "out_dim")
-_INNER = (*_INNER, "key_attn_dim", "val_attn_dim")
+_INNER = (
+    *("attn_dim", "attention_dim", "all_head_size", "inner_dim", "out_dim"),
+    *("key_attn_dim", "val_attn_dim"),
+)
 _WIDE = ("head_dim", "attention_head_size", "key_dim", "val_dim")
 
 
@@ -96,7 +98,7 @@ def _compute_anew(module: nn.Module) -> None:
     """Let hooks of torch compute weights from what they are made of, as before every call."""
     for hook in module._forward_pre_hooks.values():
         if type(hook).__module__.startswith("torch.nn.utils."):
-            hook(module, None)  # type: ignore[arg-type]
+            hook(module, None)
 
 
 def _conv(module: Any, old: Mapping[str, Shape]) -> None:

@@ -106,7 +106,7 @@ def _of_module(text: str, module: str, name: str) -> Callable[..., Any]:
             f"{text}: must be a function that returns a network, not {type(make).__name__}"
         )
     assert callable(make)
-    return make  # type: ignore[no-any-return]
+    return make
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,7 +16,10 @@ from neumeta.models.traced.resize import resized
 from neumeta.tracing.call import Forward
 from neumeta.tracing.cliques import Cliques, Pinned
 from neumeta.tracing.groups import Group
+from neumeta.tracing.nested import numbers_in
+from neumeta.tracing.record import place_in
 
+_LONGEST = 120  # letters of an error of somebody's code
 Widths = int | float | Mapping[str, float]
 
 
@@ -165,9 +168,10 @@ def make_plan(
             held.append(Held(group.name, len(group), "is a residual stream"))
         else:
             taken.append(group)
-    running = Trials(network, examples, forward).running(taken)
+    trials = Trials(network, examples, forward)
+    running = trials.running(taken)
     held += [
-        Held(group.name, len(group), "the code of the network asks for this size")
+        Held(group.name, len(group), trials.faults[group.name])
         for group in taken
         if group not in running
     ]
@@ -218,11 +222,13 @@ class Trials:
         network: Not changed.
         examples: Arguments of its forward.
         forward: How it is called.
+        faults: By name of a group, why it cannot have another size; known once it was tried.
     """
 
     network: nn.Module
     examples: tuple[Any, ...]
     forward: Forward | None
+    faults: dict[str, str] = field(default_factory=dict)
 
     def running(self, groups: Sequence[Group]) -> list[Group]:
         """Find the groups with which the network can be run at another size.
@@ -233,43 +239,50 @@ class Trials:
         Returns:
             Those, in the same order.
         """
-        if not groups or self.runs(groups):
+        if not groups or self._runs(groups):
             return list(groups)
         if len(groups) == 1:
             return []
         middle = len(groups) // 2
         kept = [*self.running(groups[:middle]), *self.running(groups[middle:])]
-        return kept if self.runs(kept) else self._one_by_one(kept)
+        return kept if self._runs(kept) else self._one_by_one(kept)
 
     def _one_by_one(self, groups: Sequence[Group]) -> list[Group]:
         kept: list[Group] = []
         for group in groups:
-            if self.runs([*kept, group]):
+            if self._runs([*kept, group]):
                 kept.append(group)
         return kept
 
-    def runs(self, groups: Sequence[Group]) -> bool:
-        """Whether the network can be run with about two thirds of the units of some groups.
+    def _runs(self, groups: Sequence[Group]) -> bool:
+        """Whether it can be run with two thirds of their units; the last is at fault if not."""
+        fault = self.fault(groups) if groups else None
+        if fault:
+            self.faults[groups[-1].name] = fault
+        return not fault
+
+    def fault(self, groups: Sequence[Group]) -> str | None:
+        """Run the network with about two thirds of the units of some groups.
 
         Args:
             groups: Which.
 
         Returns:
-            Whether it runs, and what it returns has the same shape as before.
+            Why it cannot be run so, or returns other shapes than before; None if it can.
         """
         sizes = {group.name: max(1, (2 * len(group) + 1) // 3) for group in groups}
         try:
             made = resized(self.network, groups, first_units(sizes, groups))
-            return self._shapes(made) == self._shapes(self.network)
-        except Exception:  # whatever its code says of these sizes
-            return False
+            if self._shapes(made) == self._shapes(self.network):
+                return None
+        except Exception as error:  # whatever its code says of these sizes
+            place = place_in(error.__traceback__)
+            where = f", at {place}" if place else ""
+            text = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+            return f"the code of the network asks for this size{where}: {text}"
+        return "the outputs would have another shape"
 
     def _shapes(self, network: nn.Module) -> list[tuple[int, ...]]:
-        from torch.utils._pytree import tree_leaves
-
         with torch.no_grad():
             call = self.forward or (lambda net, *args: net(*args))
-            outputs = call(network, *self.examples)
-        return [
-            tuple(leaf.shape) for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor)
-        ]
+            return [tuple(value.shape) for value in numbers_in(call(network, *self.examples))]

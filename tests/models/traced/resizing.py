@@ -51,7 +51,7 @@ def one_step(network: nn.Module, *examples: Any) -> None:
     """A step with gradients in training mode; every parameter gets one."""
     network.train()
     loss = numbers_in(network(*examples))[0].square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert all(value.grad is not None for value in network.parameters())
     torch.optim.SGD(network.parameters(), lr=0.01).step()
     network.eval()
