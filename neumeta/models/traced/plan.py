@@ -1,5 +1,6 @@
 """Which groups of a network change their size, by how much, and why others do not."""
 
+import difflib
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -153,10 +154,11 @@ def make_plan(
         The plan; groups with which the network cannot be run at another size are held.
 
     Raises:
-        UserError: If the network cannot be traced.
+        UserError: If the network cannot be traced, or a pattern of the scope fits no group.
     """
     wanted = scope or Scope()
     found = cliques or traced(network, *examples, forward=forward)
+    _check_scope(wanted, [group.name for group in found.groups])
     held: list[Held] = []
     taken: list[Group] = []
     streams: list[Group] = []
@@ -177,6 +179,16 @@ def make_plan(
     ]
     held += [_pinned(pin) for pin in found.pinned if pin.places > 1]
     return Plan(tuple(running), tuple(held), wanted, tuple(streams))
+
+
+def _check_scope(scope: Scope, names: Sequence[str]) -> None:
+    for pattern in scope.layers:
+        if pattern != "*" and not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4) or names[:3]
+            such = f", such as {', '.join(map(repr, near))}" if near else ""
+            raise UserError(
+                f"scope {pattern!r} fits no group of this network; it has {len(names)}{such}"
+            )
 
 
 def _pinned(pin: Pinned) -> Held:
