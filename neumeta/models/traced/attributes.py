@@ -8,10 +8,11 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from neumeta.core.errors import UserError
+from neumeta.models.traced.grouped import cuts_of
+from neumeta.models.traced.places import layer_of
 from neumeta.tracing.groups import Group
 
 Shape = tuple[int, ...]
-_PARAMETRIZED = ".parametrizations."
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 # Names under which the modules of transformers keep how many heads they have, and their width.
 _HEADS = ("num_heads", "n_heads", "n_head", "heads", "nhead", "num_attention_heads", "nheads")
@@ -19,26 +20,30 @@ _INNER = (
     *("attn_dim", "attention_dim", "all_head_size", "inner_dim", "out_dim"),
     *("key_attn_dim", "val_attn_dim"),
 )
+_STREAM = ("hidden_dim", "embed_dim", "hidden_size", "d_model")
 _WIDE = ("head_dim", "attention_head_size", "key_dim", "val_dim")
 
 
-def follow_shapes(network: nn.Module, old: Mapping[str, Shape]) -> None:
+def follow_shapes(
+    network: nn.Module, old: Mapping[str, Shape], groups: Sequence[Group] = ()
+) -> None:
     """Set the attributes of all modules whose tensors have new shapes.
 
     Args:
         network: Changed in place.
         old: Shapes before, of the tensors that changed.
+        groups: Those that changed.
     """
+    cuts = {name: cut for group in groups for name, cut in cuts_of(network, group).items()}
     touched: dict[str, dict[str, Shape]] = {}
     for name, shape in old.items():
-        owner, _, own = name.rpartition(".")
-        if _PARAMETRIZED in f".{owner}.":  # the layer that computes its weight from these
-            owner, _, own = f".{owner}.".partition(_PARAMETRIZED)
-            owner, own = owner.removeprefix("."), own.partition(".")[0]
+        owner, own = layer_of(name)
         touched.setdefault(owner, {})[own] = shape
     for owner, shapes in touched.items():
         module = network.get_submodule(owner)
         _compute_anew(module)
+        if isinstance(module, _ConvNd):
+            _conv(module, whole_groups=cuts.get(owner) == "whole")
         for kinds, follow in _RULES:
             if isinstance(module, kinds):
                 follow(module, shapes)
@@ -90,6 +95,50 @@ def follow_heads(
                     setattr(module, name, part)
 
 
+def follow_streams(
+    network: nn.Module, groups: Sequence[Group], counts: Mapping[str, tuple[int, int]]
+) -> None:
+    """Set how wide a residual stream is, where modules around its layers keep that.
+
+    Args:
+        network: Changed in place.
+        groups: Those that changed.
+        counts: By name of the group, units before and after.
+    """
+    for group in (group for group in groups if group.stream and group.level == "channel"):
+        before, after = counts[group.name]
+        owners = {layer_of(member.tensor)[0].rpartition(".")[0] for member in group.members}
+        around = {".".join(o.split(".")[:n]) for o in owners for n in range(o.count(".") + 2)}
+        for path in sorted(around):
+            module = network.get_submodule(path)
+            for name in _STREAM:
+                if _is_int(vars(module), name) and vars(module)[name] == before:
+                    setattr(module, name, after)
+
+
+def follow_splits(network: nn.Module, old: Mapping[str, Shape]) -> None:
+    """Set the sizes that an input is split into, where each part goes through its own layer.
+
+    Args:
+        network: Changed in place.
+        old: Shapes before, of the tensors that changed.
+    """
+    for path in {layer_of(name)[0].rpartition(".")[0] for name in old}:
+        module = network.get_submodule(path)
+        layers: dict[str, Any] = dict(module.named_children())
+        if not layers or not all(isinstance(layer, _ConvNd) for layer in layers.values()):
+            continue
+        before, after = [], []
+        for name, layer in layers.items():
+            shape = old.get(f"{path}.{name}.weight".removeprefix("."), layer.weight.shape)
+            depthwise = layer.groups == layer.in_channels
+            before.append(shape[0 if depthwise else 1])
+            after.append(layer.in_channels)
+        for name, value in vars(module).items():
+            if isinstance(value, list | tuple) and list(value) == before and len(before) > 1:
+                setattr(module, name, type(value)(after))
+
+
 def _is_int(values: Mapping[str, Any], name: str) -> bool:
     return type(values.get(name)) is int
 
@@ -101,18 +150,14 @@ def _compute_anew(module: nn.Module) -> None:
             hook(module, None)
 
 
-def _conv(module: Any, old: Mapping[str, Shape]) -> None:
-    weight, groups = module.weight.shape, module.groups
-    rows, columns = (module.in_channels, module.out_channels)
-    if not module.transposed:
-        rows, columns = columns, rows
-    # The first axis holds all channels of one side, the second those of one group of the other.
-    if groups > 1 and weight[1] * groups == columns and weight[0] != rows:
-        groups = max(1, groups * weight[0] // rows)
-    rows, columns = weight[0], weight[1] * groups
-    if not module.transposed:
-        rows, columns = columns, rows
-    module.in_channels, module.out_channels, module.groups = rows, columns, groups
+def _conv(module: Any, *, whole_groups: bool) -> None:
+    """The first axis of a weight holds all channels of one side, the second those of a group."""
+    rows, columns = module.weight.shape[:2]
+    if whole_groups:
+        before = module.in_channels if module.transposed else module.out_channels
+        module.groups = module.groups * rows // before
+    sides = (rows, columns * module.groups)
+    module.in_channels, module.out_channels = sides if module.transposed else sides[::-1]
 
 
 def _linear(module: Any, old: Mapping[str, Shape]) -> None:
@@ -168,7 +213,6 @@ def _cell(module: Any, old: Mapping[str, Shape]) -> None:
 
 
 _RULES: tuple[tuple[type | tuple[type, ...], Callable[[Any, Mapping[str, Shape]], None]], ...] = (
-    (_ConvNd, _conv),
     (nn.Linear, _linear),
     (nn.Bilinear, _bilinear),
     (_NormBase, _norm),

@@ -3,24 +3,20 @@
 import difflib
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 
 from neumeta.core.errors import UserError
 from neumeta.models.traced.bare import traced
-from neumeta.models.traced.places import Kept
-from neumeta.models.traced.resize import resized
+from neumeta.models.traced.grouped import cuts_of
+from neumeta.models.traced.trials import Trials, first_units
 from neumeta.tracing.call import Forward
 from neumeta.tracing.cliques import Cliques, Pinned
 from neumeta.tracing.groups import Group
-from neumeta.tracing.nested import numbers_in
-from neumeta.tracing.record import place_in
 
-_LONGEST = 120  # letters of an error of somebody's code
+__all__ = ["Held", "Plan", "Scope", "first_units", "make_plan", "rounded"]
 Widths = int | float | Mapping[str, float]
 
 
@@ -121,19 +117,6 @@ def rounded(units: int, share: float, multiple: int = 1) -> int:
     return max(1, int(units * share / multiple + 0.5 + 1e-9)) * multiple
 
 
-def first_units(sizes: Mapping[str, int], groups: Sequence[Group]) -> Kept:
-    """Keep the first units of every group; where more are wanted, begin again from the first.
-
-    Args:
-        sizes: Units by name of the group.
-        groups: The groups.
-
-    Returns:
-        Units to be kept, by name of the group.
-    """
-    return {g.name: [unit % len(g) for unit in range(sizes[g.name])] for g in groups}
-
-
 def make_plan(
     network: nn.Module,
     *examples: Any,
@@ -159,23 +142,24 @@ def make_plan(
     wanted = scope or Scope()
     found = cliques or traced(network, *examples, forward=forward)
     _check_scope(wanted, [group.name for group in found.groups])
-    held: list[Held] = []
-    taken: list[Group] = []
-    streams: list[Group] = []
-    for group in _disjoint(network, found, held):
-        if not any(fnmatch.fnmatchcase(group.name, pattern) for pattern in wanted.layers):
-            held.append(Held(group.name, len(group), "is outside the scope"))
-        elif group.stream and not wanted.streams:
-            streams.append(group)
-            held.append(Held(group.name, len(group), "is a residual stream"))
-        else:
-            taken.append(group)
     trials = Trials(network, examples, forward)
-    running = trials.running(taken)
+    barred: set[str] = set()  # blocks with which it cannot be run; what is inside them may move
+    while True:
+        held: list[Held] = []
+        streams: list[Group] = []
+        taken = _in_scope(_disjoint(network, found, barred, held), wanted, streams, held)
+        running = trials.running(taken)
+        failing = [group for group in taken if group not in running]
+        held += [Held(group.name, len(group), trials.faults[group.name]) for group in failing]
+        blocks = {group.name for group in failing if group.level == "block"}
+        if not blocks:
+            break
+        barred |= blocks
+    moving = {place for group in running for place in _places(group)}
     held += [
         Held(group.name, len(group), trials.faults[group.name])
-        for group in taken
-        if group not in running
+        for group in found.groups
+        if group.name in barred and moving.isdisjoint(_places(group))
     ]
     held += [_pinned(pin) for pin in found.pinned if pin.places > 1]
     return Plan(tuple(running), tuple(held), wanted, tuple(streams))
@@ -195,106 +179,49 @@ def _pinned(pin: Pinned) -> Held:
     return Held(f"{pin.tensor} axis {pin.axis}", pin.places, pin.reason)
 
 
-def _disjoint(network: nn.Module, found: Cliques, held: list[Held]) -> list[Group]:
-    """Groups without a common place: whole heads and blocks before the channels inside them."""
+def _places(group: Group) -> set[tuple[str, int, int]]:
+    return {(m.tensor, m.axis, p) for m in group.members for unit in m.places for p in unit}
+
+
+def _in_scope(
+    groups: Sequence[Group], scope: Scope, streams: list[Group], held: list[Held]
+) -> list[Group]:
+    taken: list[Group] = []
+    for group in groups:
+        if not any(fnmatch.fnmatchcase(group.name, pattern) for pattern in scope.layers):
+            held.append(Held(group.name, len(group), "is outside the scope"))
+        elif group.stream and not scope.streams:
+            streams.append(group)
+            held.append(Held(group.name, len(group), "is a residual stream"))
+        else:
+            taken.append(group)
+    return taken
+
+
+def _disjoint(
+    network: nn.Module, found: Cliques, barred: set[str], held: list[Held]
+) -> list[Group]:
+    """Groups without a common place: whole heads and blocks before the channels inside them.
+
+    Of a block that cannot go, channels can where they lie alike in all groups of a convolution.
+    """
     blocks = [group for group in found.groups if group.level == "block"]
     taken: set[tuple[str, int, int]] = set()
+    closed: set[tuple[str, int, int]] = set()
     kept: list[Group] = []
-    modules = dict(network.named_modules())
     for group in (*blocks, *(group for group in found.groups if group.level == "channel")):
-        places = {(m.tensor, m.axis, p) for m in group.members for unit in m.places for p in unit}
+        places = _places(group)
         if taken & places:
             continue
-        if group.level == "channel" and _splits_groups(modules, group):
-            held.append(Held(group.name, len(group), "lies inside a group of a convolution"))
+        cuts = cuts_of(network, group)
+        if group.name in barred or (closed & places and "within" not in cuts.values()):
+            closed |= places
+            continue
+        if uneven := [name for name, cut in cuts.items() if cut == "uneven"]:
+            reason = f"would leave uneven groups of channels in the convolution {uneven[0]!r}"
+            held.append(Held(group.name, len(group), reason))
             continue
         taken |= places
         kept.append(group)
     order = {group.name: place for place, group in enumerate(found.groups)}
     return sorted(kept, key=lambda group: order[group.name])
-
-
-def _splits_groups(modules: Mapping[str, nn.Module], group: Group) -> bool:
-    """Whether the units are channels within one group of a convolution with several groups."""
-    for member in group.members:
-        owner, _, name = member.tensor.rpartition(".")
-        layer = modules.get(owner)
-        if isinstance(layer, _ConvNd) and layer.groups > 1 and name == "weight":
-            depthwise = layer.groups in (layer.in_channels, layer.out_channels)
-            if not depthwise or len(group) < layer.groups:
-                return True
-    return False
-
-
-@dataclass(frozen=True)
-class Trials:
-    """Runs of a network at other sizes, on its own example.
-
-    Attributes:
-        network: Not changed.
-        examples: Arguments of its forward.
-        forward: How it is called.
-        faults: By name of a group, why it cannot have another size; known once it was tried.
-    """
-
-    network: nn.Module
-    examples: tuple[Any, ...]
-    forward: Forward | None
-    faults: dict[str, str] = field(default_factory=dict)
-
-    def running(self, groups: Sequence[Group]) -> list[Group]:
-        """Find the groups with which the network can be run at another size.
-
-        Args:
-            groups: Tried together, and in halves where that fails.
-
-        Returns:
-            Those, in the same order.
-        """
-        if not groups or self._runs(groups):
-            return list(groups)
-        if len(groups) == 1:
-            return []
-        middle = len(groups) // 2
-        kept = [*self.running(groups[:middle]), *self.running(groups[middle:])]
-        return kept if self._runs(kept) else self._one_by_one(kept)
-
-    def _one_by_one(self, groups: Sequence[Group]) -> list[Group]:
-        kept: list[Group] = []
-        for group in groups:
-            if self._runs([*kept, group]):
-                kept.append(group)
-        return kept
-
-    def _runs(self, groups: Sequence[Group]) -> bool:
-        """Whether it can be run with two thirds of their units; the last is at fault if not."""
-        fault = self.fault(groups) if groups else None
-        if fault:
-            self.faults[groups[-1].name] = fault
-        return not fault
-
-    def fault(self, groups: Sequence[Group]) -> str | None:
-        """Run the network with about two thirds of the units of some groups.
-
-        Args:
-            groups: Which.
-
-        Returns:
-            Why it cannot be run so, or returns other shapes than before; None if it can.
-        """
-        sizes = {group.name: max(1, (2 * len(group) + 1) // 3) for group in groups}
-        try:
-            made = resized(self.network, groups, first_units(sizes, groups))
-            if self._shapes(made) == self._shapes(self.network):
-                return None
-        except Exception as error:  # whatever its code says of these sizes
-            place = place_in(error.__traceback__)
-            where = f", at {place}" if place else ""
-            text = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
-            return f"the code of the network asks for this size{where}: {text}"
-        return "the outputs would have another shape"
-
-    def _shapes(self, network: nn.Module) -> list[tuple[int, ...]]:
-        with torch.no_grad():
-            call = self.forward or (lambda net, *args: net(*args))
-            return [tuple(value.shape) for value in numbers_in(call(network, *self.examples))]
