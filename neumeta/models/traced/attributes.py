@@ -34,7 +34,7 @@ def follow_shapes(
         old: Shapes before, of the tensors that changed.
         groups: Those that changed.
     """
-    cuts = {name: cut for group in groups for name, cut in cuts_of(network, group).items()}
+    cuts = [cut for group in groups for cut in cuts_of(network, group).items()]
     touched: dict[str, dict[str, Shape]] = {}
     for name, shape in old.items():
         owner, own = layer_of(name)
@@ -43,7 +43,7 @@ def follow_shapes(
         module = network.get_submodule(owner)
         _compute_anew(module)
         if isinstance(module, _ConvNd):
-            _conv(module, whole_groups=cuts.get(owner) == "whole")
+            _conv(module, whole_groups=(owner, "whole") in cuts)
         for kinds, follow in _RULES:
             if isinstance(module, kinds):
                 follow(module, shapes)
@@ -79,6 +79,8 @@ def follow_heads(
     """
     for group in (group for group in groups if group.level == "block"):
         before, after = counts[group.name]
+        if _are_of_a_norm(network, group):
+            continue
         wide = {len(member.places[0]) for member in group.members}
         owners = [member.tensor.rpartition(".")[0] for member in group.members]
         parents = [owner.rpartition(".")[0] for owner in owners]
@@ -93,6 +95,12 @@ def follow_heads(
             for name, (whole, part) in changes.items():
                 if _is_int(values, name) and values[name] == whole:
                     setattr(module, name, part)
+
+
+def _are_of_a_norm(network: nn.Module, group: Group) -> bool:
+    """Whether blocks are the groups of a normalisation, and so no heads."""
+    layers = (network.get_submodule(layer_of(m.tensor)[0]) for m in group.members)
+    return any(isinstance(layer, nn.GroupNorm) and layer.num_groups > 1 for layer in layers)
 
 
 def follow_streams(
@@ -137,6 +145,9 @@ def follow_splits(network: nn.Module, old: Mapping[str, Shape]) -> None:
         for name, value in vars(module).items():
             if isinstance(value, list | tuple) and list(value) == before and len(before) > 1:
                 setattr(module, name, type(value)(after))
+        parent = network.get_submodule(path.rpartition(".")[0])  # of parts of one size
+        if len(set(before)) == len(set(after)) == 1 and vars(parent).get("width") == before[0]:
+            parent.width = after[0]
 
 
 def _is_int(values: Mapping[str, Any], name: str) -> bool:

@@ -50,8 +50,10 @@ def cuts_of(network: nn.Module, group: Group) -> dict[str, Cut]:
     for member in group.members:
         owner, name = layer_of(member.tensor)
         layer = network.get_submodule(owner)
-        if not isinstance(layer, _ConvNd) or layer.groups == 1 or member.axis:
+        if not isinstance(layer, _ConvNd) or layer.groups == 1 or not name.startswith("weight"):
             continue
-        if name.startswith("weight"):
+        if member.axis == 0:
             found[owner] = cut_of(layer, member)
+        elif member.axis == 1:  # all groups have the same axis
+            found.setdefault(owner, "within")
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -89,7 +90,7 @@ class Trials:
         sizes = {group.name: max(1, (2 * len(group) + 1) // 3) for group in groups}
         try:
             made = resized(self.network, groups, first_units(sizes, groups))
-            if self._shapes(made) == self._shapes(self.network):
+            if self._shapes(made) == self._before:
                 return None
         except Exception as error:  # whatever its code says of these sizes
             place = place_in(error.__traceback__)
@@ -97,6 +98,10 @@ class Trials:
             text = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
             return f"the code of the network asks for this size{where}: {text}"
         return "the outputs would have another shape"
+
+    @cached_property
+    def _before(self) -> list[tuple[int, ...]]:
+        return self._shapes(self.network)
 
     def _shapes(self, network: nn.Module) -> list[tuple[int, ...]]:
         with torch.no_grad():
