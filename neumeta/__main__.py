@@ -1,4 +1,4 @@
-"""The command `neumeta`: sample, fit, info, evaluate, permute, check, use, new, code."""
+"""The command `neumeta`: sample, fit, info, evaluate, permute, trace, check, use, new, code."""
 
 import argparse
 import sys
@@ -11,8 +11,8 @@ from neumeta.core.fields import DEFAULT_DRAWS, MOST_SEED
 from neumeta.core.stage import OneLineParser, add_device_flag, guarded
 from neumeta.permute.solvers import SOLVERS
 
+MOST_SHARE = 4  # of the units of a network, once it is made wider
 MOST_DIGITS = 12  # of a number on the command line
-MOST_SHARE = 4.0  # of the channels of the base network
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,6 +87,33 @@ def _parser() -> OneLineParser:
     order.add_argument("--seed", type=_seed, default=0, help="of the solver, 0 or more (default 0)")
     order.set_defaults(run=_networks("permute"))
 
+    sizes = commands.add_parser("trace", help="list which channels of any network can be cut")
+    sizes.add_argument("build", help="torchvision:NAME, timm:NAME or package.module:function")
+    sizes.add_argument(
+        "--option",
+        action="append",
+        metavar="NAME=VALUE",
+        help="of the builder, such as num_classes=10; may be repeated",
+    )
+    shape = sizes.add_mutually_exclusive_group()
+    shape.add_argument("--size", type=_positive, help="height and width of images, pixels")
+    shape.add_argument("--input", type=_shape, help="shape of the input, such as 2,3,64,64")
+    sizes.add_argument(
+        "--scope",
+        action="append",
+        metavar="PATTERN",
+        help="names of groups that may change, such as 'layer3.*'; may be repeated (default: all)",
+    )
+    sizes.add_argument("--streams", action="store_true", help="residual streams may change, too")
+    sizes.add_argument(
+        "--multiple", type=_positive, default=1, help="round to multiples of it (default 1)"
+    )
+    sizes.add_argument(
+        "--width", type=_share, default=0.5, help="share of the units to show (default 0.5)"
+    )
+    sizes.add_argument("--json", help="all of it, as a file")
+    sizes.set_defaults(run=_imported("_trace", "trace"))
+
     check = commands.add_parser("check", help="check the whole parameter file")
     check.add_argument("--params", default="params.yaml", help="the parameter file")
     check.set_defaults(run=_check)
@@ -128,14 +155,28 @@ def _whole(text: str) -> int:
 
 
 def _width(text: str) -> int | float:
-    if "." not in text:
-        return _whole(text)
+    return _share(text) if "." in text else _whole(text)
+
+
+def _positive(text: str) -> int:
+    if (number := _whole(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    return number
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(map(_positive, text.split(",")))
+
+
+def _share(text: str) -> float:
     try:
         share = float(text)
     except ValueError:
         share = 0.0
     if not 0 < share <= MOST_SHARE:
-        raise argparse.ArgumentTypeError(f"must be channels, or a share such as 0.63, not {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"must be a share above 0, at most {MOST_SHARE}, not {text!r}"
+        )
     return share
 
 

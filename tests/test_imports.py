@@ -109,6 +109,12 @@ def test_torchvision_has_one_door(folder: str) -> None:
     assert users == (["neumeta/data/torchvision_door.py"] if folder == "neumeta" else [])
 
 
+@pytest.mark.parametrize("folder", ["neumeta", "tests"])
+def test_timm_has_one_door(folder: str) -> None:
+    users = [file for file, _ in offences(folder, ("timm",))]
+    assert users == (["neumeta/data/timm_door.py"] if folder == "neumeta" else [])
+
+
 def layer(module: str) -> str:
     """Where a module of neumeta stands; empty for what is none of the layers."""
     parts = module.split(".")

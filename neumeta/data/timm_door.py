@@ -1,4 +1,4 @@
-"""The one door to timm, an optional extra, imported when it is asked for and after torchvision.
+"""The one door to timm, an optional extra: imported when it is asked for, after torchvision.
 
 timm imports torchvision itself, which beside a CPU-only torch works only once its door was passed.
 """

@@ -63,7 +63,7 @@ def grouped(
             for key in places[found[0]]
         )
         stream = not summed.isdisjoint(found)
-        groups.append(Group(_name(members[0], tracker.level), members, tracker.level, stream))
+        groups.append(Group(name_of(members[0], tracker.level), members, tracker.level, stream))
     pinned: dict[tuple[str, int, str], int] = defaultdict(int)
     for unit, axes in places.items():
         if unit in members_of:
@@ -97,8 +97,16 @@ def _streams(
     )
 
 
-def _name(first: Member, level: Level) -> str:
-    """Where the units come first: the layer, and what of it if that is not all of its outputs."""
+def name_of(first: Member, level: Level) -> str:
+    """Say where units come first: the layer, and what of it if that is not all of its outputs.
+
+    Args:
+        first: The first axis that has the units.
+        level: Of the group.
+
+    Returns:
+        The name of the group.
+    """
     name = first.tensor.removesuffix(".weight")
     if first.axis:
         name += f" axis {first.axis}"

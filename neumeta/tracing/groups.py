@@ -37,12 +37,14 @@ class Group:
         members: All axes that must follow.
         level: Whether the units are channels or whole blocks of them, such as attention heads.
         stream: Whether results of two layers are added up in these units, as in a residual stream.
+        bare: Where normalisations without tensors would have weights of these units.
     """
 
     name: str
     members: tuple[Member, ...]
     level: Level = "channel"
     stream: bool = field(default=False, compare=False)
+    bare: tuple[Member, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         """Number of units."""

@@ -5,6 +5,7 @@ branch on values does, the recording is repeated on the real numbers: it is then
 what the network does where the answers are as on the example, and the places are reported.
 """
 
+import os
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,8 +37,8 @@ _ASKING = {
     *(Tensor.__index__, Tensor.__complex__, Tensor.__array__, Tensor.is_nonzero),
     *(torch.equal, Tensor.equal, torch.allclose, Tensor.allclose, torch.is_nonzero),
 }
-_OURS = str(Path(__file__).parents[1])
-_TORCHS = str(Path(torch.__file__).parent)
+_OURS = f"{Path(__file__).parents[1]}{os.sep}"
+_TORCHS = f"{Path(torch.__file__).parent}{os.sep}"  # not torchvision's
 _PYTHONS = sysconfig.get_path("stdlib")
 
 
@@ -102,7 +103,7 @@ def record(call: Call) -> tuple[Recording, Call, list[Tensor]]:
                 return _recorded(call, functional, real=real), call, outputs
             except Exception as error:  # most often: numbers are asked for where there are none
                 errors.append(error)
-    places = [place for error in errors if (place := _place_in(error.__traceback__))]
+    places = [place for error in errors if (place := place_in(error.__traceback__))]
     raise _unrecordable(errors[2], places[0] if places else None) from errors[0]
 
 
@@ -213,8 +214,15 @@ def _place_of(frame: FrameType | None) -> str:
     return _worded(frame.f_code.co_filename, frame.f_lineno) if frame else "an unknown place"
 
 
-def _place_in(trace: TracebackType | None) -> str | None:
-    """The last place in an error's trace that is neither torch's nor ours."""
+def place_in(trace: TracebackType | None) -> str | None:
+    """Find where the code of a network fails.
+
+    Args:
+        trace: Of an error.
+
+    Returns:
+        The last place in it that is neither torch's nor ours.
+    """
     found = None
     while trace is not None:
         if _is_users(trace.tb_frame.f_code.co_filename):

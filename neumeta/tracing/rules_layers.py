@@ -85,12 +85,12 @@ def _convolution(tracker: Tracker, node: Node, args: Sequence[Any], kwargs: dict
     if transposed:  # weight: (in, out / groups, ...)
         seen = tracker.ledger.tie(seen, _blocks(tracker, first, groups), reason)
         made = np.broadcast_to(second, (groups, len(second)))
-        if groups > 1 and tracker.level == "channel":
-            if seen.shape[1] > 1:
-                tracker.mark(seen)  # every group of channels has rows of its own
-        elif groups > 1 and len(second) > 1:
-            made = np.full(made.shape, FIXED)
+        whole = tracker.level == "block" or seen.shape[1] == 1  # what is made of an input moves too
+        if groups > 1 and whole and len(second) > 1:
+            made = np.broadcast_to(seen[:, :1], made.shape)
             tracker.ledger.pin(second, "lies inside a block")
+        elif groups > 1 and seen.shape[1] > 1:
+            tracker.mark(seen)  # every group of channels has rows of its own
     else:  # weight: (out, in / groups, ...)
         made = _blocks(tracker, first, groups)
         if groups == 1 or tracker.level == "channel":

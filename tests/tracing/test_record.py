@@ -58,7 +58,7 @@ def test_a_branch_on_values_is_named(
     (place,) = cliques.branches
     file, line = place.rsplit(":", 1)
     start = run.__code__.co_firstlineno
-    assert file == "permute/test_record.py" and start < int(line) < start + 7
+    assert file == "tracing/test_record.py" and start < int(line) < start + 7
     assert place in str(caught[0].message)
 
 
@@ -83,7 +83,7 @@ class Once(nn.Module):
 
 
 def test_what_cannot_be_recorded_names_its_place() -> None:
-    told = r"recorded on this example, at permute/test_record.py:\d+: only once"
+    told = r"recorded on this example, at tracing/test_record.py:\d+: only once"
     with pytest.raises(UserError, match=told):
         trace_cliques(Once().eval(), noise(4, 3))
 

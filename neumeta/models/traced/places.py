@@ -8,8 +8,23 @@ from torch import Tensor
 
 from neumeta.tracing.groups import Group, Member
 
+_PARAMETRIZED = ".parametrizations."
 Axis = tuple[str, int]
 Kept = Mapping[str, Sequence[int]]
+
+
+def layer_of(tensor: str) -> tuple[str, str]:
+    """Find the layer that a tensor belongs to, also where its weight is computed from others.
+
+    Args:
+        tensor: Name of a parameter or buffer, such as `conv.parametrizations.weight.original1`.
+
+    Returns:
+        Name of the layer, and the name that it has there, such as `conv` and `weight`.
+    """
+    owner, _, own = tensor.rpartition(".")
+    before, found, after = f".{owner}.".partition(_PARAMETRIZED)
+    return (before.removeprefix("."), after.partition(".")[0]) if found else (owner, own)
 
 
 def axes_after(
@@ -33,7 +48,7 @@ def axes_after(
     """
     touched: dict[Axis, list[tuple[Member, Sequence[int]]]] = {}
     for group in groups:
-        for member in group.members:
+        for member in (*group.members, *group.bare):
             touched.setdefault((member.tensor, member.axis), []).append((member, kept[group.name]))
     return {
         (tensor, axis): torch.tensor(_axis(members, int(shapes[tensor][axis])), dtype=torch.long)

@@ -1,25 +1,24 @@
 """Which groups of a network change their size, by how much, and why others do not."""
 
+import difflib
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import torch
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
-from torch.utils._pytree import tree_leaves
 
 from neumeta.core.errors import UserError
-from neumeta.models.traced.places import Kept
-from neumeta.models.traced.resize import resized
+from neumeta.models.traced.bare import traced
+from neumeta.models.traced.grouped import cuts_of
+from neumeta.models.traced.trials import Trials, first_units
 from neumeta.tracing.call import Forward
 from neumeta.tracing.cliques import Cliques, Pinned
 from neumeta.tracing.groups import Group
-from neumeta.tracing.trace import trace_cliques
 
-Share = float | Fraction
+__all__ = ["Held", "Plan", "Scope", "first_units", "make_plan", "rounded"]
+Share = int | float | Fraction
 Widths = Share | Mapping[str, Share]
 MOST_SHARE = 4  # beyond, a slip of a key is likelier
 
@@ -86,14 +85,19 @@ class Plan:
         """
         shares = widths if isinstance(widths, Mapping) else {"*": widths}
         for pattern, share in shares.items():
-            if not isinstance(share, int | float | Fraction) or not 0 < share <= MOST_SHARE:
-                raise UserError(f"width {share!r}: must be a share of the channels, above 0")
-            if not any(fnmatch.fnmatchcase(group.name, pattern) for group in self.groups):
+            number = isinstance(share, int | float | Fraction) and not isinstance(share, bool)
+            if not number or not 0 < share <= MOST_SHARE:
+                raise UserError(f"width {share!r} must be a share of the channels, above 0")
+            if isinstance(widths, Mapping) and not any(
+                fnmatch.fnmatchcase(group.name, pattern) for group in self.groups
+            ):
                 raise UserError(f"width of {pattern!r}: no group that changes has such a name")
         found: dict[str, int] = {}
         for group in self.groups:
             fitting = [s for p, s in shares.items() if fnmatch.fnmatchcase(group.name, p)]
-            found[group.name] = rounded(len(group), fitting[0] if fitting else 1.0, self._of(group))
+            found[group.name] = rounded(
+                len(group), float(fitting[0]) if fitting else 1.0, self._of(group)
+            )
         return found
 
     def _of(self, group: Group) -> int:
@@ -117,19 +121,6 @@ def rounded(units: int, share: Share, multiple: int = 1) -> int:
     return max(1, int(units * exact / multiple + Fraction(1, 2))) * multiple
 
 
-def first_units(sizes: Mapping[str, int], groups: Sequence[Group]) -> Kept:
-    """Keep the first units of every group; where more are wanted, begin again from the first.
-
-    Args:
-        sizes: Units by name of the group.
-        groups: The groups.
-
-    Returns:
-        Units to be kept, by name of the group.
-    """
-    return {g.name: [unit % len(g) for unit in range(sizes[g.name])] for g in groups}
-
-
 def make_plan(
     network: nn.Module,
     *examples: Any,
@@ -143,131 +134,98 @@ def make_plan(
         network: In evaluation mode; not changed.
         *examples: Arguments of its forward, such as a batch of two images.
         scope: What shall change; all inner channels, if not given.
-        forward: How it is called; see `trace_cliques`.
-        cliques: The trace, where it is known already.
+        forward: How it is called; see `traced`.
+        cliques: The trace, where `traced` made it already.
 
     Returns:
         The plan; groups with which the network cannot be run at another size are held.
 
     Raises:
-        UserError: If the network cannot be traced.
+        UserError: If the network cannot be traced, or a pattern of the scope fits no group.
     """
     wanted = scope or Scope()
-    found = cliques or trace_cliques(network, *examples, forward=forward)
-    held: list[Held] = []
-    taken: list[Group] = []
-    streams: list[Group] = []
-    for group in _disjoint(network, found, held):
-        if not any(fnmatch.fnmatchcase(group.name, pattern) for pattern in wanted.layers):
-            held.append(Held(group.name, len(group), "is outside the scope"))
-        elif group.stream and not wanted.streams:
-            streams.append(group)
-            held.append(Held(group.name, len(group), "is a residual stream"))
-        else:
-            taken.append(group)
-    running = Trials(network, examples, forward).running(taken)
+    found = cliques or traced(network, *examples, forward=forward)
+    _check_scope(wanted, [group.name for group in found.groups])
+    trials = Trials(network, examples, forward)
+    barred: set[str] = set()  # blocks with which it cannot be run; what is inside them may move
+    while True:
+        held: list[Held] = []
+        streams: list[Group] = []
+        taken = _in_scope(_disjoint(network, found, barred, held), wanted, streams, held)
+        running = trials.running(taken)
+        failing = [group for group in taken if group not in running]
+        held += [Held(group.name, len(group), trials.faults[group.name]) for group in failing]
+        blocks = {group.name for group in failing if group.level == "block"}
+        if not blocks:
+            break
+        barred |= blocks
+    moving = {place for group in running for place in _places(group)}
     held += [
-        Held(group.name, len(group), "the code of the network asks for this size")
-        for group in taken
-        if group not in running
+        Held(group.name, len(group), trials.faults[group.name])
+        for group in found.groups
+        if group.name in barred and moving.isdisjoint(_places(group))
     ]
     held += [_pinned(pin) for pin in found.pinned if pin.places > 1]
     return Plan(tuple(running), tuple(held), wanted, tuple(streams))
+
+
+def _check_scope(scope: Scope, names: Sequence[str]) -> None:
+    for pattern in scope.layers:
+        if pattern != "*" and not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4) or names[:3]
+            such = f", such as {', '.join(map(repr, near))}" if near else ""
+            raise UserError(
+                f"scope {pattern!r} fits no group of this network; it has {len(names)}{such}"
+            )
 
 
 def _pinned(pin: Pinned) -> Held:
     return Held(f"{pin.tensor} axis {pin.axis}", pin.places, pin.reason)
 
 
-def _disjoint(network: nn.Module, found: Cliques, held: list[Held]) -> list[Group]:
-    """Groups without a common place: whole heads and blocks before the channels inside them."""
+def _places(group: Group) -> set[tuple[str, int, int]]:
+    return {(m.tensor, m.axis, p) for m in group.members for unit in m.places for p in unit}
+
+
+def _in_scope(
+    groups: Sequence[Group], scope: Scope, streams: list[Group], held: list[Held]
+) -> list[Group]:
+    taken: list[Group] = []
+    for group in groups:
+        if not any(fnmatch.fnmatchcase(group.name, pattern) for pattern in scope.layers):
+            held.append(Held(group.name, len(group), "is outside the scope"))
+        elif group.stream and not scope.streams:
+            streams.append(group)
+            held.append(Held(group.name, len(group), "is a residual stream"))
+        else:
+            taken.append(group)
+    return taken
+
+
+def _disjoint(
+    network: nn.Module, found: Cliques, barred: set[str], held: list[Held]
+) -> list[Group]:
+    """Groups without a common place: whole heads and blocks before the channels inside them.
+
+    Of a block that cannot go, channels can where they lie alike in all groups of a convolution.
+    """
     blocks = [group for group in found.groups if group.level == "block"]
     taken: set[tuple[str, int, int]] = set()
+    closed: set[tuple[str, int, int]] = set()
     kept: list[Group] = []
-    modules = dict(network.named_modules())
     for group in (*blocks, *(group for group in found.groups if group.level == "channel")):
-        places = {(m.tensor, m.axis, p) for m in group.members for unit in m.places for p in unit}
+        places = _places(group)
         if taken & places:
             continue
-        if group.level == "channel" and _splits_groups(modules, group):
-            held.append(Held(group.name, len(group), "lies inside a group of a convolution"))
+        cuts = cuts_of(network, group)
+        if group.name in barred or (closed & places and "within" not in cuts.values()):
+            closed |= places
+            continue
+        if uneven := [name for name, cut in cuts.items() if cut == "uneven"]:
+            reason = f"would leave uneven groups of channels in the convolution {uneven[0]!r}"
+            held.append(Held(group.name, len(group), reason))
             continue
         taken |= places
         kept.append(group)
     order = {group.name: place for place, group in enumerate(found.groups)}
     return sorted(kept, key=lambda group: order[group.name])
-
-
-def _splits_groups(modules: Mapping[str, nn.Module], group: Group) -> bool:
-    """Whether the units are channels within one group of a convolution with several groups."""
-    for member in group.members:
-        owner, _, name = member.tensor.rpartition(".")
-        layer = modules.get(owner)
-        if isinstance(layer, _ConvNd) and layer.groups > 1 and name == "weight":
-            depthwise = layer.groups in (layer.in_channels, layer.out_channels)
-            if not depthwise or len(group) < layer.groups:
-                return True
-    return False
-
-
-@dataclass(frozen=True)
-class Trials:
-    """Runs of a network at other sizes, on its own example.
-
-    Attributes:
-        network: Not changed.
-        examples: Arguments of its forward.
-        forward: How it is called.
-    """
-
-    network: nn.Module
-    examples: tuple[Any, ...]
-    forward: Forward | None
-
-    def running(self, groups: Sequence[Group]) -> list[Group]:
-        """Find the groups with which the network can be run at another size.
-
-        Args:
-            groups: Tried together, and in halves where that fails.
-
-        Returns:
-            Those, in the same order.
-        """
-        if not groups or self.runs(groups):
-            return list(groups)
-        if len(groups) == 1:
-            return []
-        middle = len(groups) // 2
-        kept = [*self.running(groups[:middle]), *self.running(groups[middle:])]
-        return kept if self.runs(kept) else self._one_by_one(kept)
-
-    def _one_by_one(self, groups: Sequence[Group]) -> list[Group]:
-        kept: list[Group] = []
-        for group in groups:
-            if self.runs([*kept, group]):
-                kept.append(group)
-        return kept
-
-    def runs(self, groups: Sequence[Group]) -> bool:
-        """Whether the network can be run with about two thirds of the units of some groups.
-
-        Args:
-            groups: Which.
-
-        Returns:
-            Whether it runs, and what it returns has the same shape as before.
-        """
-        sizes = {group.name: max(1, (2 * len(group) + 1) // 3) for group in groups}
-        try:
-            made = resized(self.network, groups, first_units(sizes, groups))
-            return self._shapes(made) == self._shapes(self.network)
-        except Exception:  # whatever its code says of these sizes
-            return False
-
-    def _shapes(self, network: nn.Module) -> list[tuple[int, ...]]:
-        with torch.no_grad():
-            call = self.forward or (lambda net, *args: net(*args))
-            outputs = call(network, *self.examples)
-        return [
-            tuple(leaf.shape) for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor)
-        ]

@@ -1,14 +1,22 @@
 """A network with other sizes: every tensor is indexed, and attributes of modules follow."""
 
-import copy
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from neumeta.models.traced.attributes import follow_heads, follow_shapes
+from neumeta.models.traced.attention import free_heads
+from neumeta.models.traced.attributes import (
+    follow_bare,
+    follow_heads,
+    follow_shapes,
+    follow_splits,
+    follow_streams,
+)
+from neumeta.models.traced.bare import bare_shape
 from neumeta.models.traced.places import Kept, axes_after
 from neumeta.tracing.groups import Group
+from neumeta.tracing.nested import copied_network
 
 
 def resized(network: nn.Module, groups: Sequence[Group], kept: Kept) -> nn.Module:
@@ -22,33 +30,44 @@ def resized(network: nn.Module, groups: Sequence[Group], kept: Kept) -> nn.Modul
     Returns:
         An ordinary network of the same classes: its parameters and buffers have the new shapes,
         with the entries of the units that are kept, and attributes of its modules agree with them.
+        An `nn.MultiheadAttention` whose heads no longer make up its width is a `ResizedAttention`.
+
+    Raises:
+        UserError: If a layer cannot have these sizes beside each other.
     """
-    made = copy.deepcopy(network)
-    shapes = {
-        name: tuple(value.shape)
-        for name, value in (
-            *made.named_parameters(remove_duplicate=False),
-            *made.named_buffers(remove_duplicate=False),
-        )
+    made = copied_network(network, shared=lambda tensor: False)
+    whole = {
+        **dict(made.named_parameters(remove_duplicate=False)),
+        **dict(made.named_buffers(remove_duplicate=False)),
     }
-    indices = axes_after(groups, kept, shapes)
+    shapes = {name: tuple(value.shape) for name, value in whole.items()}
+    bare = {member.tensor: member for group in groups for member in group.bare}
+    for name in bare:
+        shapes[name] = bare_shape(made, name)
     by_tensor: dict[str, dict[int, Tensor]] = {}
-    for (name, axis), index in indices.items():
+    for (name, axis), index in axes_after(groups, kept, shapes).items():
         by_tensor.setdefault(name, {})[axis] = index
     made_of: dict[int, Tensor] = {}  # a tensor under two names stays one
-    old: dict[str, tuple[int, ...]] = {}
     with torch.no_grad():
         for name, axes in by_tensor.items():
+            if name in bare:
+                continue
             owner, _, own_name = name.rpartition(".")
-            module = made.get_submodule(owner)
-            value = getattr(module, own_name)
-            old[name] = tuple(value.shape)
+            value = whole[name]
             if id(value) not in made_of:
                 made_of[id(value)] = _indexed(value, axes)
-            _put(module, own_name, made_of[id(value)])
-    follow_shapes(made, old)
+            _put(made.get_submodule(owner), own_name, made_of[id(value)])
+        follow_shapes(made, {name: shapes[name] for name in by_tensor if name not in bare}, groups)
+    for name in bare:
+        shape = list(shapes[name])
+        for axis, index in by_tensor[name].items():
+            shape[axis] = len(index)
+        follow_bare(made, name.rpartition(".")[0], tuple(shape))
     counts = {group.name: (len(group), len(kept[group.name])) for group in groups}
     follow_heads(made, groups, counts)
+    follow_streams(made, groups, counts)
+    follow_splits(made, {name: shapes[name] for name in by_tensor})
+    free_heads(made)
     return made
 
 
