@@ -113,7 +113,7 @@ def test_a_family_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
         traced.append(network)
         return trace_cliques(network, *examples)
 
-    monkeypatch.setattr(traced_families, "trace_cliques", spy)
+    monkeypatch.setattr(traced_families, "traced", spy)
     monkeypatch.setattr(traced_families, "_known", {})
     before = torch.random.get_rng_state()
     family = resnet("cifar_resnet", 20, "last_stage")

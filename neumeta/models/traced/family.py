@@ -10,9 +10,9 @@ from torch import nn
 
 from neumeta.models.axes import Axis, Point
 from neumeta.models.family import STREAM_ORDERS, Family
+from neumeta.models.traced.bare import traced
 from neumeta.models.traced.plan import Plan, Scope, make_plan
 from neumeta.tracing.groups import Group
-from neumeta.tracing.trace import trace_cliques
 
 Sizes = Mapping[str, int]
 Make = Callable[[Sizes, bool], nn.Module]
@@ -45,7 +45,7 @@ def trace_network(network: nn.Module, example: torch.Tensor, scope: Scope) -> Tr
     Returns:
         What was found.
     """
-    cliques = trace_cliques(network, example)
+    cliques = traced(network, example)
     plan = make_plan(network, example, scope=scope, cliques=cliques)
     return Traced(plan, cliques.streams, tuple(name for name, _ in network.named_parameters()))
 
