@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Num, UInt8
 from torch import Tensor
 
 from neumeta.core.checkpoint import read_checkpoint, require_tensors, trusting, write_checkpoint
@@ -44,7 +44,8 @@ class Dataset:
     Attributes:
         name: Key of the section in params.yaml.
         task: Name of the task, see `neumeta.tasks`.
-        images: Per split, shape (n, channels, height, width), uint8 in 0..pixel_max.
+        images: Per split, shape (n, channels, height, width), in 0..pixel_max: uint8, or float32 of
+            what a program holds, which is in no file.
         labels: Per split, int64, shape (n, ...): class indices of whole images, shape (n,), or
             whatever other shape the task asks for.
         classes: Class names in the order of the indices.
@@ -55,7 +56,7 @@ class Dataset:
 
     name: str
     task: str
-    images: dict[SplitName, UInt8[Tensor, "n c h w"]]
+    images: dict[SplitName, Num[Tensor, "n c h w"]]
     labels: dict[SplitName, Int[Tensor, "n ..."]]
     classes: tuple[str, ...]
     pixel_max: int
@@ -127,7 +128,7 @@ class Dataset:
         """
         return Split(self.normalise(self.images[name]), self.labels[name])
 
-    def normalise(self, images: UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    def normalise(self, images: Num[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Turn raw pixels into network inputs.
 
         Args:

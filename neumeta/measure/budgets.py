@@ -75,9 +75,9 @@ class Budget:
         """
         family: Family = source.family
         if self.kind == "params":
-            return count_params(family.skeleton(at))
+            return float(count_params(family.skeleton(at)))
         if self.kind == "macs":
-            return count_macs(family.skeleton(at), family.example_input().to("meta"))
+            return float(count_macs(family.skeleton(at), family.example_input().to("meta")))
         return _measured(source, at)
 
     def text(self, cost: float) -> str:
