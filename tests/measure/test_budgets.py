@@ -71,7 +71,12 @@ def test_latency_is_the_median_of_runs_after_a_warm_up() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "text", "most"),
-    [("params", "150k", 150e3), ("macs", "20M", 20e6), ("latency", "5ms", 5e-3), ("params", 7.0, 7)],
+    [
+        ("params", "150k", 150e3),
+        ("macs", "20M", 20e6),
+        ("latency", "5ms", 5e-3),
+        ("params", 7.0, 7),
+    ],
 )
 def test_budgets_have_units(kind: budgets.Kind, text: str | float, most: float) -> None:
     assert Budget.of(kind, text).most == pytest.approx(most)

@@ -178,9 +178,9 @@ def _packed(network: nn.Module, call: Call, batches: Any) -> tuple[CalledNetwork
     return wrapped, [wrapped.pack(batch) for batch in held]
 
 
-def _range(widths: Sequence[float]) -> tuple[int, int]:
+def _range(widths: object) -> tuple[int, int]:
     try:
-        shares = [float(width) for width in widths]
+        shares = [float(width) for width in iter(widths)]  # type: ignore[call-overload]
     except (TypeError, ValueError) as error:
         raise UserError(f"widths are {widths!r}; must be shares, such as (0.5, 1.0)") from error
     if not shares or not all(0 < share <= 1 for share in shares) or max(shares) != 1:
