@@ -29,7 +29,7 @@ def test_a_network_of_a_library(name: str) -> None:
 
 def test_a_network_of_timm_knows_its_features() -> None:
     """So that it can be given another classifier."""
-    network = builder("timm:resnet10t", {"num_classes": 3})()
+    network: Any = builder("timm:resnet10t", {"num_classes": 3})()
     made: Any = at(network, planned(network, noise(2, 3, 32, 32)), 0.5)
     assert (network.num_features, made.num_features, made.head_hidden_size) == (512, 256, 256)
     made.reset_classifier(5)

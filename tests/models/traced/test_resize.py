@@ -268,10 +268,8 @@ def test_spectral_norm(norm: str) -> None:
 
 
 def test_one_norm_without_tensors_under_two_names() -> None:
-    norm = nn.InstanceNorm2d(8)
-    network = Wrapped(
-        lambda layers, x: pooled(layers[:4], x), conv(3, 8), norm, nn.ReLU(), conv(8, 2), norm
-    )
+    layers = [conv(3, 8), nn.InstanceNorm2d(8), nn.ReLU(), conv(8, 2)]
+    network = Wrapped(lambda found, x: pooled(found[:4], x), *layers, layers[1])
     inputs = noise(2, 3, 6, 6)
     made: Any = at(network, planned(network, inputs), 0.5)
     assert made.layers[1] is made.layers[4] and made.layers[1].num_features == 4
