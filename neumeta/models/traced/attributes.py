@@ -1,4 +1,4 @@
-"""Attributes of modules that tell sizes: they follow from the shapes of the tensors."""
+"""Attributes of layers that tell sizes: they follow from the shapes of the tensors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,14 +14,6 @@ from neumeta.tracing.groups import Group
 
 Shape = tuple[int, ...]
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
-# Names under which the modules of transformers keep how many heads they have, and their width.
-_HEADS = ("num_heads", "n_heads", "n_head", "heads", "nhead", "num_attention_heads", "nheads")
-_INNER = (
-    *("attn_dim", "attention_dim", "all_head_size", "inner_dim", "out_dim"),
-    *("key_attn_dim", "val_attn_dim"),
-)
-_STREAM = ("hidden_dim", "embed_dim", "hidden_size", "d_model")
-_WIDE = ("head_dim", "attention_head_size", "key_dim", "val_dim")
 
 
 def follow_shapes(
@@ -65,93 +57,6 @@ def follow_bare(network: nn.Module, module: str, shape: Shape) -> None:
         _regroup(norm, shape[0])
     else:
         (norm.num_features,) = shape
-
-
-def follow_heads(
-    network: nn.Module, groups: Sequence[Group], counts: Mapping[str, tuple[int, int]]
-) -> None:
-    """Set how many heads modules have, where whole heads were cut.
-
-    Args:
-        network: Changed in place.
-        groups: Those that changed.
-        counts: By name of the group, units before and after.
-    """
-    for group in (group for group in groups if group.level == "block"):
-        before, after = counts[group.name]
-        if _are_of_a_norm(network, group):
-            continue
-        wide = {len(member.places[0]) for member in group.members}
-        owners = [member.tensor.rpartition(".")[0] for member in group.members]
-        parents = [owner.rpartition(".")[0] for owner in owners]
-        for path in dict.fromkeys((*owners, *parents)):
-            module = network.get_submodule(path)
-            values = vars(module)
-            sizes = {*wide, *(values[name] for name in _WIDE if type(values.get(name)) is int)}
-            changes = {name: (before, after) for name in _HEADS}
-            for name in _INNER:
-                if (size := values.get(name, 0) // before if _is_int(values, name) else 0) in sizes:
-                    changes[name] = (before * size, after * size)
-            for name, (whole, part) in changes.items():
-                if _is_int(values, name) and values[name] == whole:
-                    setattr(module, name, part)
-
-
-def _are_of_a_norm(network: nn.Module, group: Group) -> bool:
-    """Whether blocks are the groups of a normalisation, and so no heads."""
-    layers = (network.get_submodule(layer_of(m.tensor)[0]) for m in group.members)
-    return any(isinstance(layer, nn.GroupNorm) and layer.num_groups > 1 for layer in layers)
-
-
-def follow_streams(
-    network: nn.Module, groups: Sequence[Group], counts: Mapping[str, tuple[int, int]]
-) -> None:
-    """Set how wide a residual stream is, where modules around its layers keep that.
-
-    Args:
-        network: Changed in place.
-        groups: Those that changed.
-        counts: By name of the group, units before and after.
-    """
-    for group in (group for group in groups if group.stream and group.level == "channel"):
-        before, after = counts[group.name]
-        owners = {layer_of(member.tensor)[0].rpartition(".")[0] for member in group.members}
-        around = {".".join(o.split(".")[:n]) for o in owners for n in range(o.count(".") + 2)}
-        for path in sorted(around):
-            module = network.get_submodule(path)
-            for name in _STREAM:
-                if _is_int(vars(module), name) and vars(module)[name] == before:
-                    setattr(module, name, after)
-
-
-def follow_splits(network: nn.Module, old: Mapping[str, Shape]) -> None:
-    """Set the sizes that an input is split into, where each part goes through its own layer.
-
-    Args:
-        network: Changed in place.
-        old: Shapes before, of the tensors that changed.
-    """
-    for path in {layer_of(name)[0].rpartition(".")[0] for name in old}:
-        module = network.get_submodule(path)
-        layers: dict[str, Any] = dict(module.named_children())
-        if not layers or not all(isinstance(layer, _ConvNd) for layer in layers.values()):
-            continue
-        before, after = [], []
-        for name, layer in layers.items():
-            shape = old.get(f"{path}.{name}.weight".removeprefix("."), layer.weight.shape)
-            depthwise = layer.groups == layer.in_channels
-            before.append(shape[0 if depthwise else 1])
-            after.append(layer.in_channels)
-        for name, value in vars(module).items():
-            if isinstance(value, list | tuple) and list(value) == before and len(before) > 1:
-                setattr(module, name, type(value)(after))
-        parent = network.get_submodule(path.rpartition(".")[0])  # of parts of one size
-        if len(set(before)) == len(set(after)) == 1 and vars(parent).get("width") == before[0]:
-            parent.width = after[0]
-
-
-def _is_int(values: Mapping[str, Any], name: str) -> bool:
-    return type(values.get(name)) is int
 
 
 def _compute_anew(module: nn.Module) -> None:

@@ -78,8 +78,8 @@ def bare_shape(network: nn.Module, tensor: str) -> Shape:
 def _bare_norms(network: nn.Module) -> dict[str, Shape]:
     return {
         name: shape
-        for name, module in network.named_modules()
-        if not any(value is not None for value in (*module._parameters.values(),))
+        for name, module in network.named_modules(remove_duplicate=False)
+        if not any(value is not None for value in module._parameters.values())
         and not any(value is not None for value in module._buffers.values())
         and (shape := _shape(module)) is not None
     }

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from neumeta.models.traced.attention import free_heads
-from neumeta.models.traced.attributes import (
-    follow_bare,
+from neumeta.models.traced.around import (
+    follow_classifier,
     follow_heads,
-    follow_shapes,
     follow_splits,
     follow_streams,
 )
+from neumeta.models.traced.attention import free_heads
+from neumeta.models.traced.attributes import follow_bare, follow_shapes
 from neumeta.models.traced.bare import bare_shape
 from neumeta.models.traced.places import Kept, axes_after
 from neumeta.tracing.groups import Group
@@ -57,7 +57,8 @@ def resized(network: nn.Module, groups: Sequence[Group], kept: Kept) -> nn.Modul
             if id(value) not in made_of:
                 made_of[id(value)] = _indexed(value, axes)
             _put(made.get_submodule(owner), own_name, made_of[id(value)])
-        follow_shapes(made, {name: shapes[name] for name in by_tensor if name not in bare}, groups)
+        old = {name: shapes[name] for name in by_tensor if name not in bare}
+        follow_shapes(made, old, groups)
     for name in bare:
         shape = list(shapes[name])
         for axis, index in by_tensor[name].items():
@@ -66,7 +67,8 @@ def resized(network: nn.Module, groups: Sequence[Group], kept: Kept) -> nn.Modul
     counts = {group.name: (len(group), len(kept[group.name])) for group in groups}
     follow_heads(made, groups, counts)
     follow_streams(made, groups, counts)
-    follow_splits(made, {name: shapes[name] for name in by_tensor})
+    follow_splits(made, old)
+    follow_classifier(made, old)
     free_heads(made)
     return made
 

@@ -118,6 +118,27 @@ def test_streams_stay_unless_they_are_asked_for() -> None:
     assert groups == [("stem", 8), ("up", 12)] and made.hidden_dim == 4
 
 
+def test_groups_of_a_norm_are_no_heads() -> None:
+    """Though the module beside them has as many heads, which a run alone would not show."""
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.num_heads = 4
+            self.up, self.norm, self.down = conv(3, 8), nn.GroupNorm(4, 8), conv(8, 2)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            joint = self.down(torch.relu(self.norm(self.up(inputs))))
+            result: Tensor = joint.flatten(1).unflatten(1, (self.num_heads, -1)).mean(dim=2)
+            return result
+
+    network: Any = Both()
+    inputs = noise(2, 3, 6, 6)
+    made, groups = half_equals_zeros(network, inputs)
+    assert [size for _, size in groups] == [4]
+    assert (made.num_heads, made.norm.num_groups) == (4, 2)
+
+
 def test_a_scope() -> None:
     network, inputs = Wrapped(chain, *linear((3, 8), (8, 8), (8, 2))), noise(2, 3)
     plan = planned(network, inputs, scope=Scope(("layers.1",)))

@@ -267,6 +267,14 @@ def test_spectral_norm(norm: str) -> None:
     one_step(made, inputs)
 
 
+def test_one_norm_without_tensors_under_two_names() -> None:
+    layers = [conv(3, 8), nn.InstanceNorm2d(8), nn.ReLU(), conv(8, 2)]
+    network = Wrapped(lambda found, x: pooled(found[:4], x), *layers, layers[1])
+    inputs = noise(2, 3, 6, 6)
+    made: Any = at(network, planned(network, inputs), 0.5)
+    assert made.layers[1] is made.layers[4] and made.layers[1].num_features == 4
+
+
 def test_tied_weights_stay_tied() -> None:
     network = Tied()
     words = torch.tensor([[1, 2, 3], [4, 5, 6]])
