@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neumeta.methods.metamorphosis.loading import load
     from neumeta.methods.metamorphosis.morph import MorphableNetwork
+    from neumeta.models.shrink.shrink import shrink
     from neumeta.models.stored_network import StoredNetwork
     from neumeta.permute.smooth import smooth
     from neumeta.tracing.arrangement import Arrangement
@@ -19,6 +20,7 @@ __all__ = [
     "StoredNetwork",
     "__version__",
     "load",
+    "shrink",
     "smooth",
     "trace_cliques",
 ]
@@ -28,6 +30,7 @@ _HOMES = {
     "MorphableNetwork": "neumeta.methods.metamorphosis.morph",
     "StoredNetwork": "neumeta.models.stored_network",
     "load": "neumeta.methods.metamorphosis.loading",
+    "shrink": "neumeta.models.shrink.shrink",
     "smooth": "neumeta.permute.smooth",
     "trace_cliques": "neumeta.tracing.trace",
 }

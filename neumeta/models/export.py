@@ -96,13 +96,30 @@ def to_onnx(network: nn.Module, family: Family, facts: Mapping[str, Any]) -> byt
     Returns:
         The content of an ONNX file.
     """
+    spec = dict(family.input_spec)
+    spec["pixel_range"] = [0, spec.pop("pixel_max")]
+    told = {"kind": KIND, "family": family.name, **spec, **facts}
+    return onnx_of(network, family.example_input(2), told)
+
+
+def onnx_of(network: nn.Module, example: torch.Tensor, facts: Mapping[str, Any]) -> bytes:
+    """Export any network of images with a free batch axis.
+
+    Args:
+        network: The network, in evaluation mode, on any device; not changed.
+        example: Its input, a batch of two or more.
+        facts: JSON-ready, kept as metadata: texts as they are, all else as JSON.
+
+    Returns:
+        The content of an ONNX file.
+    """
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
         program = torch.onnx.export(
             copy.deepcopy(network).cpu(),
-            (family.example_input(2),),
+            (example,),
             dynamo=True,
             input_names=["images"],
             output_names=["outputs"],
@@ -110,9 +127,8 @@ def to_onnx(network: nn.Module, family: Family, facts: Mapping[str, Any]) -> byt
             verbose=False,
         )
     assert program is not None
-    proto, spec = program.model_proto, dict(family.input_spec)
-    spec["pixel_range"] = [0, spec.pop("pixel_max")]
-    for key, value in {"kind": KIND, "family": family.name, **spec, **facts}.items():
+    proto = program.model_proto
+    for key, value in facts.items():
         text = value if isinstance(value, str) else json.dumps(value)
         proto.metadata_props.add(key=key, value=text)
     return proto.SerializeToString(deterministic=True)

@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 RIDGE = 1e-6  # share of the mean variance
-_ONE_BY_ONE = 512  # units; of more than that, several are dropped at once
+_ONE_BY_ONE = 256  # units; of more than twice that, several are dropped at once
+_EMPTY = 0.2  # share of dropped units in the matrices before they are made smaller
 
 
 @dataclass(frozen=True)
@@ -43,24 +44,30 @@ def eliminated(readings: Sequence[Reading], keep: int) -> list[int]:
     Returns:
         Units in the order in which they were dropped.
     """
-    left = list(range(len(readings[0].places)))
+    left = torch.arange(len(readings[0].places))
     dropped: list[int] = []
     states = [_State.of(reading) for reading in readings]
-    while len(left) > keep:
+    gone = torch.zeros(len(left), dtype=torch.bool)
+    while (count := len(left) - int(gone.sum())) > keep:
         losses = torch.stack([state.losses() for state in states]).sum(0)
-        at_once = min(max(1, len(left) // _ONE_BY_ONE), len(left) - keep)
-        worst = losses.argsort(stable=True)[:at_once].sort().values
+        losses[gone] = torch.inf
+        at_once = min(max(1, count // _ONE_BY_ONE), count - keep)
+        worst = losses.argsort(stable=True)[:at_once]
         for state in states:
             state.drop(worst)
-        gone = {int(unit) for unit in worst}
-        dropped += [left[unit] for unit in sorted(gone)]
-        left = [unit for place, unit in enumerate(left) if place not in gone]
+        gone[worst] = True
+        dropped += left[worst].tolist()
+        if gone.sum() > _EMPTY * len(left):
+            stay = (~gone).nonzero().flatten()
+            for state in states:
+                state.compact(stay)
+            left, gone = left[stay], gone[stay]
     return dropped
 
 
 @dataclass
 class _State:
-    inverse: Tensor  # P, among the kept
+    inverse: Tensor  # P; rows and columns of dropped units are zero
     errors: Tensor  # Q
     parts: int
 
@@ -78,19 +85,25 @@ class _State:
         if self.parts == 1:
             return self.errors.diagonal() / self.inverse.diagonal()
         inverse, errors = (_blocks(value, self.parts) for value in (self.inverse, self.errors))
-        found = torch.linalg.solve(inverse, errors)
+        found, _ = torch.linalg.solve_ex(inverse, errors)  # singular where units are gone
         return found.diagonal(dim1=1, dim2=2).sum(1)
 
     def drop(self, units: Tensor) -> None:
-        gone = (units[:, None] * self.parts + torch.arange(self.parts)).flatten()
-        stay = torch.ones(len(self.inverse), dtype=torch.bool)
-        stay[gone] = False
-        across = self.inverse[gone][:, stay]
-        share = torch.linalg.solve(self.inverse[gone][:, gone], across)
-        both = share.T @ self.errors[gone][:, stay]
-        own = share.T @ self.errors[gone][:, gone] @ share
-        self.inverse = self.inverse[stay][:, stay] - across.T @ share
-        self.errors = self.errors[stay][:, stay] - both - both.T + own
+        gone = self._places(units)
+        share = torch.linalg.solve(self.inverse[gone][:, gone], self.inverse[gone])
+        rows = self.errors[gone] - self.errors[gone][:, gone] @ share / 2
+        self.inverse.addmm_(self.inverse[gone].T, share, alpha=-1)
+        self.errors.addmm_(torch.cat([share, rows]).T, torch.cat([rows, share]), alpha=-1)
+        for matrix in (self.inverse, self.errors):
+            matrix[gone], matrix[:, gone] = 0.0, 0.0
+
+    def compact(self, stay: Tensor) -> None:
+        index = self._places(stay)
+        self.inverse = self.inverse[index][:, index]
+        self.errors = self.errors[index][:, index]
+
+    def _places(self, units: Tensor) -> Tensor:
+        return (units[:, None] * self.parts + torch.arange(self.parts)).flatten()
 
 
 def _blocks(matrix: Tensor, parts: int) -> Tensor:

@@ -94,7 +94,9 @@ class Moments:
         """
         made, full = cls(), [part for part in parts if part.count]
         made.count = sum(part.count for part in full)
-        made._sums = [sum(values[1:], values[0]) for values in zip(*(p._sums for p in full), strict=True)]
+        made._sums = [
+            sum(values[1:], values[0]) for values in zip(*(p._sums for p in full), strict=True)
+        ]
         return made
 
 
