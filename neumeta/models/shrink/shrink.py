@@ -135,6 +135,7 @@ class Shrinker:
     home: torch.device
 
     @classmethod
+    @called_by_users
     def prepare(
         cls,
         network: nn.Module,
