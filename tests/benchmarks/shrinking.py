@@ -83,8 +83,11 @@ def resnet20(weights: Path, part: str) -> None:
     params = parse(DataParams, section, PARAMS_FILE, "data.cifar10-folder")
     dataset = load_dataset("cifar10-folder", params)
     network, _ = build_for("cifar_resnet20", read_weights(weights), str(weights))
-    split = "test" if part == "test" else "val"
-    test = Split(dataset.normalise(dataset.images[split]), dataset.labels[split])
+    images, labels = (
+        (values["test"] if part == "test" else values["val"])
+        for values in (dataset.images, dataset.labels)
+    )
+    test = Split(dataset.normalise(images), labels)
     train = dataset.normalise(dataset.images["train"])
     table(network, train, test, {0.75: "0.75, h = 48", 0.5: "0.5, h = 32"}, {})
 

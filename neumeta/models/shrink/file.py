@@ -127,6 +127,8 @@ def shrink_file(
     Raises:
         UserError: If a file or folder cannot be read, does not fit, or cannot be written.
     """
+    if count < 1:
+        raise UserError(f"--count is {count}; must be 1 or more, pictures")
     targets.check_targets([checkpoint], [(path, output_kind(path)) for path in outs])
     for path in outs:
         check_writable(path)

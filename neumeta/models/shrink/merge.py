@@ -120,6 +120,29 @@ def put_mean(
     new.copy_((old if rows is None else old[rows.to(old.device)]) + sign * constant.to(new))
 
 
+def put_variance(
+    small: nn.Module,
+    base: nn.Module,
+    norm: str,
+    indices: Mapping[Axis, Tensor],
+    share: Float[Tensor, " outputs"],
+) -> None:
+    """Let a BatchNorm divide by another variance than in the base, where it keeps one.
+
+    Args:
+        small: Whose BatchNorm it is; changed in place.
+        base: The network that it was made of.
+        norm: Its name.
+        indices: For every axis that changed, the old place of every new one.
+        share: New variance as a share of the old one, by channel.
+    """
+    if not _has(base, norm, "running_var"):
+        return
+    old, new = (network.get_buffer(f"{norm}.running_var") for network in (base, small))
+    rows = indices.get((f"{norm}.running_var", 0))
+    new.copy_((old if rows is None else old[rows.to(old.device)]) * share.to(new))
+
+
 def _has(network: nn.Module, name: str, what: str) -> bool:
     return getattr(network.get_submodule(name), what, None) is not None
 

@@ -21,12 +21,14 @@ from neumeta.models.shrink.layers import (
     grouped_matrix,
 )
 from neumeta.models.shrink.least_squares import best_ridge, solved
-from neumeta.models.shrink.merge import FEW, Axis, put_mean, takes_mean
+from neumeta.models.shrink.merge import FEW, Axis, put_mean, put_variance, takes_mean
 from neumeta.models.shrink.readers import Seen, own_weights
 
 PLACES = 16  # per image
 MOST_READ = 5000  # inputs times places of the kernel
 CLOSE = 1e-3  # of the largest output
+TINY = 1e-12
+SMALLEST = 0.01  # share of a variance; a channel is not blown up beyond ten times what is left
 
 
 def refit(
@@ -37,8 +39,13 @@ def refit(
     batches: Sequence[Any],
     call: Call,
     generator: torch.Generator,
+    *,
+    statistics: bool = True,
 ) -> tuple[str, ...]:
     """Fit the layers of a small network to those of the base.
+
+    What a fit cannot explain it leaves out, so outputs vary less than they did, layer by layer. The
+    BatchNorm that follows can make up for that as for the mean: it divides by the new variance.
 
     Args:
         small: Changed in place.
@@ -48,6 +55,7 @@ def refit(
         batches: What both are called with.
         call: How.
         generator: Draws places of images.
+        statistics: Whether BatchNorms follow the variance of what fitted layers give.
 
     Returns:
         Names of the layers that were fitted.
@@ -71,6 +79,8 @@ def refit(
         new.weight.data.copy_(from_grouped(new, matrix))
         if centred:
             put_mean(small, base, name, norm, indices, constant)
+        if norm is not None and statistics:
+            put_variance(small, base, norm, indices, _explained(seen, matrix))
         if changed:
             fitted.append(name)
     return tuple(fitted)
@@ -116,6 +126,13 @@ def _is_linear(layer: Layer, inputs: Tensor, outputs: Tensor) -> bool:
     if layer.bias is not None:
         made = made + layer.bias.reshape(made.shape[1:])
     return bool((made - outputs).abs().max() <= CLOSE * outputs.abs().max())
+
+
+def _explained(seen: Seen, matrix: Tensor) -> Tensor:
+    """Variance of what a layer gives as a share of what it gave in the base, by output."""
+    both = seen.all(centred=True)
+    variance = (matrix * (both.xx @ matrix)).sum(1)
+    return (variance / both.yy.clamp(min=TINY)).flatten().clamp(SMALLEST, 1)
 
 
 def _solve(layer: Layer, seen: Seen, centred: bool) -> tuple[Tensor, Tensor, bool]:

@@ -247,7 +247,14 @@ class Shrinker:
                 merge(small, self.base, reader, self.seen[reader.name], indices, norm)
             if self.refit:
                 refitted = refit(
-                    small, self.base, self.order, indices, self.batches, self.call, generator
+                    small,
+                    self.base,
+                    self.order,
+                    indices,
+                    self.batches,
+                    self.call,
+                    generator,
+                    statistics=self.statistics,
                 )
             if self.statistics:
                 self._renew(small, indices, refitted)
