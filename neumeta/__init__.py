@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from neumeta.methods.metamorphosis.metamorphose import metamorphose
     from neumeta.methods.metamorphosis.morph import MorphableNetwork
     from neumeta.models.called import called
+    from neumeta.models.shrink.shrink import shrink
     from neumeta.models.stored_network import StoredNetwork
     from neumeta.permute.smooth import smooth
     from neumeta.tracing.arrangement import Arrangement
@@ -23,6 +24,7 @@ __all__ = [
     "called",
     "load",
     "metamorphose",
+    "shrink",
     "smooth",
     "trace_cliques",
 ]
@@ -34,6 +36,7 @@ _HOMES = {
     "called": "neumeta.models.called",
     "load": "neumeta.methods.metamorphosis.loading",
     "metamorphose": "neumeta.methods.metamorphosis.metamorphose",
+    "shrink": "neumeta.models.shrink.shrink",
     "smooth": "neumeta.permute.smooth",
     "trace_cliques": "neumeta.tracing.trace",
 }

@@ -1,4 +1,4 @@
-"""The command `neumeta`: sample, fit, info, evaluate, permute, trace, check, use, new, code."""
+"""The command `neumeta`: what it can do, and with which arguments."""
 
 import argparse
 import sys
@@ -113,6 +113,7 @@ def _parser() -> OneLineParser:
     )
     sizes.add_argument("--json", help="all of it, as a file")
     sizes.set_defaults(run=_imported("_trace", "trace"))
+    _add_shrink(commands.add_parser("shrink", help="write a trained network at a smaller width"))
 
     check = commands.add_parser("check", help="check the whole parameter file")
     check.add_argument("--params", default="params.yaml", help="the parameter file")
@@ -196,6 +197,44 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draws", type=_whole, help=f"K, draws averaged (default {DEFAULT_DRAWS})")
     parser.add_argument("--noise", type=float, help="half range, channels (default: the file's)")
     parser.add_argument("--seed", type=_seed, help="of the draws (default 0)")
+
+
+def _add_shrink(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", help="safetensors, or a PyTorch state dict")
+    parser.add_argument(
+        "--arch", required=True, help="such as cifar_resnet20 or torchvision's names"
+    )
+    parser.add_argument("--width", type=float, help="share of the channels that stay, such as 0.5")
+    parser.add_argument(
+        "--widths",
+        action="append",
+        metavar="PATTERN=SHARE",
+        help="of groups of these names, such as 'layer3.*=0.75'; may be repeated, the first counts",
+    )
+    parser.add_argument("--images", required=True, help="folder or zip of pictures, any layout")
+    parser.add_argument(
+        "--out", nargs="+", required=True, help="files ending in .safetensors or .onnx"
+    )
+    parser.add_argument(
+        "--layers", nargs="+", default=["*"], help="patterns of the groups that shrink (all)"
+    )
+    parser.add_argument(
+        "--method",
+        choices=("merge", "l1"),
+        default="merge",
+        help="l1 keeps the largest filters and makes up for nothing (default %(default)s)",
+    )
+    parser.add_argument("--no-refit", action="store_true", help="fit no layer anew after the merge")
+    parser.add_argument(
+        "--no-statistics", action="store_true", help="leave BatchNorm statistics as they are"
+    )
+    parser.add_argument("--size", type=_whole, help="side of the pictures, pixels")
+    parser.add_argument("--mean", type=float, nargs="+", help="by channel, of pixels of 0 to 1")
+    parser.add_argument("--std", type=float, nargs="+", help="likewise (default: torchvision's)")
+    parser.add_argument("--count", type=_whole, default=2000, help="pictures (default %(default)s)")
+    parser.add_argument("--seed", type=_seed, default=0, help="of the draws (default 0)")
+    add_device_flag(parser)
+    parser.set_defaults(run=_imported("_shrink", "shrink"))
 
 
 def _networks(name: str) -> Callable[[argparse.Namespace], None]:

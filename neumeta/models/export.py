@@ -172,32 +172,53 @@ def to_onnx(
         UserError: If torch cannot export the network.
     """
     chosen, spec = options or OnnxOptions(), dict(family.input_spec)
-    made, example = copy.deepcopy(network).cpu(), family.example_input(2)
+    made, example = network, family.example_input(2)
     if chosen.raw:
-        made = TakesPixels(made, spec).eval()
+        made = TakesPixels(copy.deepcopy(network).cpu(), spec).eval()
         example = example if spec["pixel_max"] == 1 else example.to(torch.uint8)
+    spec["pixel_range"] = [0, spec.pop("pixel_max")]
+    spec["preprocessing"] = "inside" if chosen.raw else "outside"
+    told = {"kind": KIND, "family": family.name, **spec, **facts}
+    return onnx_of(made, example, told, chosen.opset)
+
+
+def onnx_of(
+    network: nn.Module, example: Tensor, facts: Mapping[str, Any], opset: int | None = None
+) -> bytes:
+    """Export any network of images with a free batch axis.
+
+    Args:
+        network: The network, in evaluation mode, on any device; not changed.
+        example: Its input, a batch of two or more.
+        facts: JSON-ready, kept as metadata: texts as they are, all else as JSON.
+        opset: Version of the operators; None takes torch's own choice.
+
+    Returns:
+        The content of an ONNX file.
+
+    Raises:
+        UserError: If torch cannot export the network.
+    """
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own deprecations
         try:
             program = torch.onnx.export(
-                made,
+                copy.deepcopy(network).cpu(),
                 (example,),
                 dynamo=True,
                 input_names=["images"],
                 output_names=["outputs"],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 verbose=False,
-                opset_version=chosen.opset,
+                opset_version=opset,
             )
         except Exception as error:  # whatever the exporter stumbles over in the network's code
             raise UserError(f"torch cannot export it to ONNX: {first_line(error)}") from error
     assert program is not None
     proto = program.model_proto
-    spec["pixel_range"] = [0, spec.pop("pixel_max")]
-    spec["preprocessing"] = "inside" if chosen.raw else "outside"
-    for key, value in {"kind": KIND, "family": family.name, **spec, **facts}.items():
+    for key, value in facts.items():
         text = value if isinstance(value, str) else json.dumps(value)
         proto.metadata_props.add(key=key, value=text)
     return proto.SerializeToString(deterministic=True)
