@@ -52,7 +52,7 @@ WORDS = {
     "family, axis, point": ("models.family:Family", "models.axes:Axis", "models.axes:Point"),
     "weight source": ("models.source:WeightSource", "methods.metamorphosis.morph:MorphableNetwork"),
     "INR": ("inr.network:CoordinateNetwork", "methods.metamorphosis.generator:WeightGenerator"),
-    "group": ("models.groups:Group", "permute.morphing:morphing_groups"),
+    "group": ("tracing.groups:Group", "models.traced.plan:make_plan"),
     "order": ("permute.orders:find_orders",),
     "zeroed, channel-constant": ("measure.controls:zeroed", "measure.controls:channel_constant"),
     "job": ("core.jobs:Job", "core.jobs:JobStore", "core.jobs:Shard"),
@@ -148,21 +148,26 @@ PERCEPTRON = '''
 from torch import nn
 
 from neumeta.models.family import Family, width_axis
+from neumeta.models.traced.family import noise_for, traced_once, with_groups
+from neumeta.models.traced.plan import Scope
 
 
 def perceptron_family(settings, input_spec):
     """The family whose hidden units follow the width."""
     channels, height, width = input_spec["image_shape"]
 
-    def build(at):
+    def make(sizes, norm):
+        hidden = sizes.get("1", settings["base_width"])
         return nn.Sequential(
             nn.Flatten(),
-            nn.Linear(channels * height * width, at["width"]),
+            nn.Linear(channels * height * width, hidden),
             nn.ReLU(),
-            nn.Linear(at["width"], len(input_spec["classes"])),
+            nn.Linear(hidden, len(input_spec["classes"])),
         )
 
-    return Family("perceptron", settings, input_spec, (width_axis(settings),), build)
+    family = Family("perceptron", settings, input_spec, (width_axis(settings),))
+    found = traced_once(family, Scope(), lambda: (make({}, False), noise_for(family)))
+    return with_groups(family, found, make)
 '''
 
 
