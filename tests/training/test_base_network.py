@@ -120,6 +120,27 @@ def test_an_old_file_with_batch_norms_loads_unchanged(tmp_path: Path) -> None:
         fetch_base(family, params(source="file", path=str(path), sha256=sha256_of(path)))
 
 
+def test_tensors_of_other_names_are_taken_by_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEUMETA_CHECKPOINT_ROOT", str(tmp_path))
+    path, renamed = tmp_path / "own.pt", {f"_{n}": v for n, v in enumerate(weights().values())}
+
+    def fetched(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        torch.save(given, path)
+        section = params(source="file", path="own.pt", sha256=sha256_of(path), by_order=True)
+        return fetch_base(toy_family(), section)
+
+    found = fetched(renamed)
+    assert all(torch.equal(found[name], value) for name, value in weights().items())
+    with pytest.raises(UserError, match=r"by order, '_7' of \(3,\) comes to 'conv1.weight'"):
+        fetched(dict(reversed(renamed.items())))
+    with pytest.raises(UserError, match="holds 7 tensors; must be 8, by order"):
+        fetched(dict(list(renamed.items())[:-1]))
+    with pytest.raises(ValueError, match="by_order goes with source file or url"):
+        params(source="train", recipe=RECIPE, by_order=True)
+
+
 def test_a_file_in_the_checkpoint_folder_saves_the_download(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
