@@ -15,13 +15,12 @@ def taken_alone(device: torch.device) -> bool:
         device: Where they lie.
 
     Returns:
-        True on a CPU that oneDNN knows, where neither gradients nor another type are asked for.
+        True on a CPU that oneDNN knows, where no gradients are asked for.
     """
     return (
         device.type == "cpu"
         and torch.backends.mkldnn.is_available()
         and not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
     )
 
 
@@ -112,5 +111,7 @@ def _rectified(
     weight: Float[Tensor, "inputs outputs"],
     bias: Float[Tensor, " outputs"],
 ) -> Float[Tensor, "rows outputs"]:
-    """ReLU(x W + b) in one pass. torch fuses layers by this operator when it compiles a network."""
-    return torch.ops.mkldnn._linear_pointwise(hidden, weight.t(), bias, "relu", [], "")
+    """ReLU(x W + b) in one pass, by the operator that `torch.compile` fuses such layers to."""
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else hidden.dtype
+    x, w, b = hidden.to(dtype), weight.t().to(dtype), bias.to(dtype)
+    return torch.ops.mkldnn._linear_pointwise(x, w, b, "relu", [], "")
