@@ -28,9 +28,15 @@ def reading_of(reader: Reader, seen: Seen, group: str, *, centred: bool) -> Read
         What the elimination works with.
     """
     matrix = reader.matrix()
+    if seen.unfolded.count:  # a column for each pixel under the kernel: a channel has several
+        parts = torch.arange(matrix.shape[2])
+        units = (reader.units(group)[:, :, None] * len(parts) + parts).flatten(1)
+        matrix = matrix.flatten(1)[:, :, None]
+        moment = seen.unfolded.covariance(centred=centred).xx[0]
+    else:
+        units, moment = reader.units(group), seen.all(centred=centred).xx[0]
     weighed = matrix * reader.weighing[:, None, None]
-    weighing = torch.einsum("onk,omk->nm", weighed, matrix)
-    return Reading(seen.all(centred=centred).xx[0], weighing, reader.units(group))
+    return Reading(moment, torch.einsum("onk,omk->nm", weighed, matrix), units)
 
 
 def merge(

@@ -12,13 +12,22 @@ from torch import Tensor, nn
 
 from neumeta.core.progress import progress
 from neumeta.models.shrink.calls import Call
-from neumeta.models.shrink.layers import Layer, as_matrix, reading_axis, rows_read
+from neumeta.models.shrink.layers import (
+    Layer,
+    as_matrix,
+    drawn_places,
+    examples_at,
+    reading_axis,
+    rows_read,
+)
 from neumeta.models.shrink.least_squares import Covariance, Moments
 from neumeta.tracing.groups import Group
 
 PLACES = 64  # per image, of what a layer reads
+UNFOLDED_PLACES = 8  # likewise, each with all pixels under the kernel
 HELD_OUT = 5  # one image in so many
 MOST_CHANNELS = 4096  # of one matrix
+MOST_UNFOLDED = 2400  # channels times places of the kernel
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,17 @@ class Reader:
         if not self.shared:
             return rows
         return rows[:, self._only().to(rows.device)].movedim(1, 2).flatten(0, 1)
+
+    @property
+    def unfolds(self) -> bool:
+        """Whether the pixels under its kernel are told apart in the order of channels.
+
+        Returns:
+            Whether it is a convolution with a kernel of several places, not too many.
+        """
+        weight = self.layer.weight
+        plain = type(self.layer) in (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # others pad as they like
+        return plain and weight[0, 0].numel() > 1 and weight[0].numel() <= MOST_UNFOLDED
 
     def units(self, group: str) -> Tensor:
         """Columns of `matrix` that are units of a group.
@@ -131,10 +151,12 @@ class Seen:
     Attributes:
         fit: Of four images in five.
         check: Of the rest.
+        unfolded: Of the pixels under the kernel, of all images, where the reader unfolds.
     """
 
     fit: Moments = field(default_factory=Moments)
     check: Moments = field(default_factory=Moments)
+    unfolded: Moments = field(default_factory=Moments)
 
     @property
     def parts(self) -> tuple[Moments, Moments]:
@@ -269,10 +291,18 @@ def moments_of(
             rows = reader.rows(rows_read(reader.layer, args[0], PLACES, generator))[:, None]
             seen.setdefault(reader.name, Seen()).add(rows.float(), rows[:, :, :0].float())
 
+    def unfold(reader: Reader, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        places = drawn_places(reader.layer, output, UNFOLDED_PLACES, generator)
+        read = examples_at(reader.layer, args[0], output, places).inputs.float()
+        seen[reader.name].unfolded.add(read, read[:, :, :0])
+
     with ExitStack() as stack:
         for reader in readers:
             handle = reader.layer.register_forward_pre_hook(partial(look, reader))
             stack.callback(handle.remove)
+            if reader.unfolds:
+                handle = reader.layer.register_forward_hook(partial(unfold, reader))
+                stack.callback(handle.remove)
         for batch in progress(batches, "what layers read", "batch"):
             call(network, batch)
     return seen
