@@ -170,6 +170,22 @@ def test_one_group_that_cannot_go_holds_no_other() -> None:
     assert [group.name for group in plan.groups] == ["layers.0 axis 1"]
 
 
+def test_halves_of_a_sum_of_groups_have_no_size_of_their_own() -> None:
+    """Two groups side by side, cut in halves: it runs where their sum is even, at some widths."""
+
+    def run(layers: nn.ModuleList, inputs: Tensor) -> Tensor:
+        joint = torch.cat([layers[0](inputs), layers[1](inputs)], dim=1)
+        joint = joint.view(len(joint), 2, joint.shape[1] // 2).transpose(1, 2).flatten(1)
+        result: Tensor = layers[2](torch.relu(joint))
+        return result
+
+    for first, second in ((12, 46), (10, 22), (24, 34), (58, 48), (116, 94), (20, 52)):
+        network = Wrapped(run, *linear((3, first), (3, second), (first + second, 2)))
+        plan = planned(network, noise(2, 3))
+        for share in (0.5, 0.77, 0.3, 0.9, 0.62):
+            assert outputs(at(network, plan, share), noise(2, 3)).shape == (2, 2)
+
+
 @pytest.mark.parametrize(
     ("units", "share", "multiple", "wanted"),
     [
