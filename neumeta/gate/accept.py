@@ -11,18 +11,19 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neumeta.core.errors import UserError
 from neumeta.core.history import git
 from neumeta.core.identity import closure_of, read_tree, stage_modules
 from neumeta.core.ledger import LEDGER, Entry, identities, read_ledger, write_ledger
 from neumeta.core.reading import read_yaml
 from neumeta.gate.budgets import cut
 from neumeta.gate.coverage import Unrun, unrun_statements
-from neumeta.gate.inputs import make_checkpoint, make_data
+from neumeta.gate.inputs import fitting_family, make_checkpoint, make_data
 from neumeta.gate.memory import Memory
 from neumeta.gate.results import Result, identities_at, made_at, read_results
 from neumeta.gate.side import Side, write_params
@@ -207,7 +208,9 @@ def twin_params(params: Mapping[str, Any], inputs: Path) -> dict[str, Any]:
     twins["data"] = make_data(inputs / "data", twins.get("data", {}))
     for section in twins.values():
         if isinstance(section, dict) and {"family", "fetch"} <= {*section}:
-            section["fetch"] = make_checkpoint(inputs / "checkpoints", section)
+            section["family"] = fitting_family(section["family"])
+            with suppress(UserError):  # its stages then fail on both sides, and say why
+                section["fetch"] = make_checkpoint(inputs / "checkpoints", section)
     return twins
 
 
