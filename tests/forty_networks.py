@@ -112,6 +112,7 @@ def measured(case: Case) -> dict[str, Any]:
             warnings.simplefilter("ignore")
             torch.manual_seed(0)
             network = builder(case.build, case.options)()
+            _enliven(network)
             example = torch.randn(2, *case.shape)
             cliques = trace_cliques(network, example)
             plan = make_plan(network, example, cliques=cliques)
@@ -162,6 +163,16 @@ COLUMNS = (
         "error",
     ),
 )
+
+
+def _enliven(network: nn.Module) -> None:
+    """Let no branch start at zero, nor a signal vanish: a dead network is equal to any other."""
+    with torch.no_grad():
+        for value in network.parameters():
+            if value.ndim < 2:
+                value.copy_(torch.rand_like(value) + 0.5)
+            else:
+                value.copy_(torch.randn_like(value) * (2 / value[0].numel()) ** 0.5)
 
 
 def _described(network: nn.Module, plan: Plan, wide: Plan) -> dict[str, Any]:
