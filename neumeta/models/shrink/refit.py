@@ -6,6 +6,9 @@ images: W = E[y x^T] (E[x x^T] + ridge)^-1, over the pixels under its kernel. No
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -60,21 +63,23 @@ def refit(
     Returns:
         Names of the layers that were fitted.
     """
-    own, fitted = own_weights(base), list[str]()
-    walks = Walk(base, batches, call, order), Walk(small, batches, call, order)
-    for name in progress(order.layers(base), "layers fitted anew", "layer"):
-        old, new = base.get_submodule(name), small.get_submodule(name)
-        assert isinstance(old, Layer) and isinstance(new, Layer)
-        if id(old) not in own or getattr(old, "transposed", False):
-            continue
-        if grouped_matrix(new, new.weight).shape[1] > MOST_READ:
-            continue
-        rows = indices.get((f"{name}.weight", 0))
+    spans, fitted = order.spans, list[str]()
+    owners = {tensor.rpartition(".")[0] for tensor, _ in indices}
+    first = min((spans[owner].start for owner in owners if owner in spans), default=0)
+    names = [name for name in order.layers(base) if spans[name].start >= first]
+    targets = _targets(base, [n for n in names if _fits(base, n)], batches, call, generator)
+    walk = Walk(small, batches, call, order)
+    for name in progress(list(targets), "layers fitted anew", "layer"):
+        new = small.get_submodule(name)
+        assert isinstance(new, Layer)
         norm = order.norms.get(name)
         centred = takes_mean(base, name, norm)
-        seen = _seen(walks, name, old, new, rows, generator)
-        if seen is None:
-            continue
+        rows = indices.get((f"{name}.weight", 0))
+        seen = Seen()
+        for target, (x, y) in zip(targets.pop(name), walk.reach(name), strict=True):
+            read = examples_at(new, x, y, target.places).inputs
+            wanted = target.outputs if rows is None else target.outputs[:, rows.to(y.device)]
+            seen.add(read.float(), wanted.unflatten(1, (read.shape[1], -1)).float())
         matrix, constant, changed = _solve(new, seen, centred)
         new.weight.data.copy_(from_grouped(new, matrix))
         if centred:
@@ -86,38 +91,58 @@ def refit(
     return tuple(fitted)
 
 
-def _seen(
-    walks: tuple[Walk, Walk],
-    name: str,
-    old: Layer,
-    new: Layer,
-    rows: Tensor | None,
+@dataclass(frozen=True)
+class _Target:
+    """What a layer of the base gives for one batch, its bias aside."""
+
+    places: Tensor
+    outputs: Tensor  # shape (samples, outputs)
+
+
+def _fits(base: nn.Module, name: str) -> bool:
+    layer = base.get_submodule(name)
+    assert isinstance(layer, Layer)
+    if id(layer) not in own_weights(base) or getattr(layer, "transposed", False):
+        return False
+    return grouped_matrix(layer, layer.weight).shape[1] <= MOST_READ
+
+
+@torch.no_grad()
+def _targets(
+    base: nn.Module,
+    names: Sequence[str],
+    batches: Sequence[Any],
+    call: Call,
     generator: torch.Generator,
-) -> Seen | None:
-    """What the new layer reads, with what the old one gives; None if there is nothing to fit."""
-    seen = Seen()
-    # without its bias: that is what weights alone can give
-    bias = 0 if old.bias is None else old.bias.detach()
-    for number, ((x, y), (x_new, _)) in enumerate(
-        zip(walks[0].reach(name), walks[1].reach(name), strict=True)
-    ):
-        places = drawn_places(old, y, PLACES, generator)
-        if number == 0:
-            if rows is None and x.shape == x_new.shape and torch.equal(x, x_new):
-                return None
-            try:
-                base = examples_at(old, x, y, places)
-            except (RuntimeError, IndexError):  # a subclass that pads in a way of its own
-                return None
-            if not _is_linear(old, base.inputs, base.outputs):
-                return None
-        axis = y.ndim - 1 if isinstance(old, nn.Linear) else y.ndim - len(old.kernel_size) - 1
-        shape = [-1 if a == axis else 1 for a in range(y.ndim)]
-        y = y - bias.view(shape) if isinstance(bias, Tensor) else y
-        wanted = y if rows is None else y.index_select(axis, rows.to(y.device))
-        found = examples_at(new, x_new, wanted, places)
-        seen.add(found.inputs.float(), found.outputs.float())
-    return seen
+) -> dict[str, list[_Target]]:
+    """Run the base once; layers that do not do what their class says are left out."""
+    found: dict[str, list[_Target]] = {name: [] for name in names}
+
+    def look(name: str, layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        assert isinstance(layer, Layer)
+        if name not in found:
+            return
+        places = drawn_places(layer, output, PLACES, generator)
+        try:
+            made = examples_at(layer, args[0], output, places)
+        except (RuntimeError, IndexError):  # a subclass that pads in a way of its own
+            del found[name]
+            return
+        if not found[name] and not _is_linear(layer, made.inputs, made.outputs):
+            del found[name]
+            return
+        outputs = made.outputs.flatten(1)
+        if layer.bias is not None:
+            outputs = outputs - layer.bias
+        found[name].append(_Target(places, outputs))
+
+    with ExitStack() as stack:
+        for name in names:
+            handle = base.get_submodule(name).register_forward_hook(partial(look, name))
+            stack.callback(handle.remove)
+        for batch in batches:
+            call(base, batch)
+    return found
 
 
 def _is_linear(layer: Layer, inputs: Tensor, outputs: Tensor) -> bool:
