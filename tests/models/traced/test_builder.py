@@ -10,6 +10,7 @@ from torch import nn
 
 from neumeta.core.errors import UserError
 from neumeta.models.traced.builder import builder
+from tests.extras import by_library
 
 OWN = """
 from torch import nn
@@ -47,7 +48,7 @@ def test_a_function_of_ones_own() -> None:
     assert not network.training and sys.path == before
 
 
-@pytest.mark.parametrize("text", ["torchvision:resnet18", "timm:resnet18d"])
+@pytest.mark.parametrize("text", by_library(["torchvision:resnet18", "timm:resnet18d"]))
 def test_a_network_of_a_library(text: str) -> None:
     network = builder(text, {"num_classes": 7})()
     assert network.fc.out_features == 7  # type: ignore[union-attr]
@@ -78,7 +79,7 @@ WRONG = {
 
 
 @pytest.mark.usefixtures("own")
-@pytest.mark.parametrize("text", WRONG)
+@pytest.mark.parametrize("text", by_library(WRONG))
 def test_what_is_wrong_with_a_text(text: str) -> None:
     with pytest.raises(UserError) as error:
         builder(text)

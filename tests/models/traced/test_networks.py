@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from neumeta.models.traced.builder import builder
+from tests.extras import TIMM, by_library
 from tests.forty_networks import CASES, main, measured
 from tests.models.traced.resizing import at, outputs, planned
 from tests.small_networks import noise
@@ -17,7 +18,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", by_library(SMALL))
 def test_a_network_of_a_library(name: str) -> None:
     """Traced, built, saved, exported, trained, and no other function than with zeros."""
     row = measured(next(case for case in CASES if case.name == name))
@@ -27,6 +28,7 @@ def test_a_network_of_a_library(name: str) -> None:
     assert row["params_0.5_streams"] <= row["params_0.5"] < row["params_0.77"] < row["params_1.0"]
 
 
+@TIMM
 def test_a_network_of_timm_knows_its_features() -> None:
     """So that it can be given another classifier."""
     network: Any = builder("timm:resnet10t", {"num_classes": 3})()
