@@ -43,7 +43,8 @@ def make_data(folder: Path, sections: Mapping[str, Mapping[str, Any]]) -> dict[s
             _write_idx(root / ("MNIST" if section["name"] == "mnist" else "FashionMNIST"), random)
             twin |= {"root": name, "download": False}
         elif section["source"] == "folder":
-            twin |= {"root": name, **_AS_WRITTEN}
+            twin |= {key: value for key, value in _AS_WRITTEN.items() if key in twin}
+            twin |= {"root": name}
             _write_images(folder / name, random)
         elif section["source"] != "sklearn_digits":
             continue  # its stage then fails on both sides, and says why

@@ -16,18 +16,37 @@ from neumeta.tracing.cliques import Cliques
 from neumeta.tracing.groups import Group
 from neumeta.tracing.trace import trace_cliques
 
-TORCHVISION = {
-    "resnet18": 64,
-    "resnet50": 64,
-    "vgg11_bn": 32,
-    "mobilenet_v2": 64,
-    "densenet121": 64,
-    "efficientnet_b0": 64,
-    "convnext_tiny": 64,
-    "swin_t": 64,
-    "vit_b_16": 64,
-    "resnext50_32x4d": 64,
-    "shufflenet_v2_x1_0": 64,
+# Many more are traced by `python -m tests.forty_networks`; the transformers here are small ones.
+TORCHVISION: dict[str, tuple[int, dict[str, Any]]] = {
+    "resnet18": (64, {}),
+    "vgg11_bn": (32, {}),
+    "mobilenet_v2": (64, {}),
+    "densenet121": (64, {}),
+    "efficientnet_b0": (64, {}),
+    "convnext_tiny": (64, {}),
+    "SwinTransformer": (
+        64,
+        {
+            "patch_size": [4, 4],
+            "embed_dim": 24,
+            "depths": [1, 1, 2, 1],
+            "num_heads": [1, 2, 4, 8],
+            "window_size": [7, 7],
+        },
+    ),
+    "VisionTransformer": (
+        64,
+        {
+            "image_size": 64,
+            "patch_size": 16,
+            "num_layers": 2,
+            "num_heads": 4,
+            "hidden_dim": 64,
+            "mlp_dim": 128,
+        },
+    ),
+    "resnext50_32x4d": (64, {}),
+    "shufflenet_v2_x1_0": (64, {}),
 }
 
 
@@ -90,9 +109,8 @@ def check(network: nn.Module, *inputs: Tensor) -> Cliques:
 
 @pytest.mark.parametrize("name", sorted(TORCHVISION))
 def test_torchvision(name: str) -> None:
-    side = TORCHVISION[name]
-    size = {"image_size": side} if name.startswith("vit") else {}
-    network = getattr(models, name)(weights=None, **size)
+    side, sizes = TORCHVISION[name]
+    network = getattr(models, name)(**sizes)
     if name == "vgg11_bn":  # nothing but time depends on its 4,096 hidden units
         network.classifier[0] = nn.Linear(512 * 7 * 7, 64)
         network.classifier[3] = nn.Linear(64, 64)
