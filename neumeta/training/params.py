@@ -71,8 +71,8 @@ class FetchParams(ComputingSection):
     sha256: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="of the file; compulsory for file and url"
     )
-    by_order: bool = Field(
-        False,
+    by_order: bool | None = Field(
+        None,
         description="take the tensors of the file one by one in their order, whatever their names; "
         "only for source file and url",
     )
