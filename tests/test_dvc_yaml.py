@@ -100,7 +100,8 @@ def test_every_stage_module_has_an_entry_and_a_section() -> None:
     assert set(entries()) == modules == {CODE, INPUTS, *ALL}
     params = toy_params()
     experiment, study = set(params["digits-lenet"]), set(params["permutation-study"])
-    assert experiment - {"dataset", "family"} == set(OF_EXPERIMENTS) - {"data"}
+    # costs measures the widths of the sweep.
+    assert experiment - {"dataset", "family"} == set(OF_EXPERIMENTS) - {"data", "costs"}
     # study_report reads the whole section of its study, whose part `report` is its own.
     assert study == {"networks", "study", "report"}
     assert {"data", "orders"} <= set(params)

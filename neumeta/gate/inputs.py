@@ -104,8 +104,7 @@ def make_checkpoint(folder: Path, section: Mapping[str, Any]) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         torch.save(state, path)
-    place = {"path": str(path)} if fetch["source"] == "file" else {}
-    return {**fetch, **place, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {**fetch, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def fitting_family(family: Mapping[str, Any]) -> dict[str, Any]:

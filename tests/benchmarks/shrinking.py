@@ -5,7 +5,6 @@ project; it reads $NEUMETA_DATA_ROOT and $NEUMETA_CHECKPOINT_ROOT. Settings were
 validation images; the test images are looked at by this script alone.
 """
 
-import hashlib
 import os
 import sys
 import time
@@ -13,20 +12,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from neumeta.core.reading import PARAMS_FILE, parse, read_yaml
 from neumeta.data.dataset import Split
-from neumeta.data.entries import listed
-from neumeta.data.images import decode
 from neumeta.data.params import DataParams
-from neumeta.data.pixels import normalise
 from neumeta.data.sources import load_dataset
 from neumeta.models.architectures import build_for
 from neumeta.models.cost import count_macs, count_params
+from neumeta.models.fitting import named_by_order, put_weights
 from neumeta.models.shrink.shrink import Shrinker
+from neumeta.models.traced.builder import builder
 from neumeta.models.weights_file import read_weights
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -77,44 +74,28 @@ def table(
             )
 
 
+def examples(name: str, part: str) -> tuple[Tensor, Split]:
+    """Training images, without their labels, and what is measured on."""
+    section = read_yaml(PARAMS_FILE)["data"][name]
+    dataset = load_dataset(name, parse(DataParams, section, PARAMS_FILE, f"data.{name}"))
+    train = dataset.normalise(dataset.images["train"])
+    return train, dataset.split("test" if part == "test" else "val")
+
+
 def resnet20(weights: Path, part: str) -> None:
     """All blocks of the public ResNet-20 on CIFAR-10."""
-    section = read_yaml(PARAMS_FILE)["data"]["cifar10-folder"]
-    params = parse(DataParams, section, PARAMS_FILE, "data.cifar10-folder")
-    dataset = load_dataset("cifar10-folder", params)
     network, _ = build_for("cifar_resnet20", read_weights(weights), str(weights))
-    images, labels = (
-        (values["test"] if part == "test" else values["val"])
-        for values in (dataset.images, dataset.labels)
-    )
-    test = Split(dataset.normalise(images), labels)
-    train = dataset.normalise(dataset.images["train"])
+    train, test = examples("cifar10-folder", part)
     table(network, train, test, {0.75: "0.75, h = 48", 0.5: "0.5, h = 32"}, {})
 
 
 def efficientnet(weights: Path, part: str) -> None:
     """All inner channels of EfficientNet-Lite0 on sample pictures of ImageNet."""
-    import timm
-
-    network = timm.create_model("tf_efficientnet_lite0")
-    state = read_weights(weights)
-    network.load_state_dict(dict(zip(network.state_dict(), state.values(), strict=True)))
-    root = Path(os.environ["NEUMETA_DATA_ROOT"]) / "imagenet-samples"
-    train = pictures(root, "train")
-    test = pictures(root, "test") if part == "test" else pictures(root, "val")
+    network = builder("timm:tf_efficientnet_lite0")()
+    put_weights(network, named_by_order(network, read_weights(weights), str(weights)), str(weights))
+    train, test = examples("imagenet-samples", part)
     widths = {0.9: "0.9", 0.75: "0.75", 0.5: "0.5"}
-    table(network.eval(), train.inputs, test, widths, {"batch_size": 40})
-
-
-def pictures(root: Path, split: str) -> Split:
-    """Pictures of one split, in an order that has nothing to do with their classes."""
-    classes = (root / "classes.txt").read_text().split()
-    with listed(root / f"{split}.zip") as found:
-        entries = sorted(found.images, key=lambda e: hashlib.sha256(str(e.place).encode()).digest())
-        pixels = np.stack([decode(entry.read(), 224) for entry in entries])
-    labels = torch.tensor([classes.index(entry.place.parts[-2]) for entry in entries])
-    images = normalise(torch.from_numpy(pixels).movedim(3, 1), 255, (0.5,) * 3, (0.5,) * 3)
-    return Split(images, labels)
+    table(network, train, test, widths, {"batch_size": 40})
 
 
 if __name__ == "__main__":
