@@ -138,7 +138,7 @@ def _copies(network: nn.Module) -> Build:
     """Builds a network anew, as a copy; layers that know how begin from fresh weights."""
 
     def build() -> nn.Module:
-        made = copy.deepcopy(network).cpu().eval()
+        made = copy.deepcopy(network).cpu().float().eval()
         for module in made.modules():
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
