@@ -147,7 +147,7 @@ def metamorphose(
     params = default_recipe(
         low=low,
         high=high,
-        units=max(map(len, family.groups)),
+        units=_longest(family),
         steps=steps,
         seed=seed,
         images=dataset.size("train"),
@@ -234,6 +234,12 @@ def _answers(network: nn.Module, inputs: Tensor) -> Tensor:
     if not bool(answers.isfinite().all()):
         raise UserError("the network returns numbers that are not finite for some of the images")
     return answers
+
+
+def _longest(family: Family) -> int:
+    """Places of the longest axis that follows the width; a unit may have several."""
+    shapes = family.shapes(family.base)
+    return max(shapes[name][axis] for group in family.groups for name, axis in group.axes)
 
 
 def _ordered(
