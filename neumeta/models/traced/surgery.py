@@ -139,10 +139,11 @@ def _copies(network: nn.Module) -> Build:
 
     def build() -> nn.Module:
         made = copy.deepcopy(network).cpu().float().eval()
-        for module in made.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
+        with torch.random.fork_rng(devices=[]):  # the program's own draws stay as they were
+            for module in made.modules():
+                reset = getattr(module, "reset_parameters", None)
+                if callable(reset):
+                    reset()
         return made.requires_grad_()
 
     return build
