@@ -1,7 +1,9 @@
 """A data set out of what a program holds: a tensor, a DataLoader, or a folder of pictures."""
 
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,17 @@ from torch import Tensor
 
 from neumeta.core.boundary import called_by_users
 from neumeta.core.errors import UserError
+from neumeta.core.fields import MOST_COUNT, whole
+from neumeta.core.reading import parse
 from neumeta.data.dataset import Dataset, SplitName
-from neumeta.data.entries import shown
-from neumeta.data.look import look_at
+from neumeta.data.entries import listed, shown
+from neumeta.data.layout import labelled
 from neumeta.data.params import DataParams
 from neumeta.data.sources import load_dataset
 
 VAL_SHARE = 0.1
 _PIXELS = 255
+_FAR = 2.0  # beyond 0 and 1; augmented pixels may lie a little outside
 
 
 @called_by_users
@@ -43,8 +48,9 @@ def given_dataset(
         mean: Per channel, by which tensors were normalised, of pixels in 0 to 1; of a folder,
             by which they shall be, None taking that of the pictures.
         std: Likewise.
-        classes: Names of the classes, in the order of the network's outputs.
-        count: At most so many images of batches.
+        classes: Names of the classes, in the order of the network's outputs; of a folder, by
+            default, the order of their names.
+        count: At most so many images; of a folder, of each of its splits.
         seed: Of the split.
 
     Returns:
@@ -52,21 +58,40 @@ def given_dataset(
         classes are unknown, all labels are -1 and no names are there.
 
     Raises:
-        UserError: If these are no images, or too few.
+        UserError: If these are no images, or too few, or a setting is none.
     """
+    if count is not None:
+        whole("count", count, 2, MOST_COUNT)
+    middle, spread = _numbers("mean", mean), _numbers("std", std)
+    if (middle is None) != (spread is None):
+        raise UserError("mean and std go together; give both or neither")
+    if spread is not None and min(spread) <= 0:
+        raise UserError(f"std holds {min(spread):g}; must be above 0 in every channel")
     if isinstance(images, str | Path):
-        return _of_folder(Path(images), name, image_size, mean, std, seed)
+        settings = {"image_size": image_size, "mean": middle, "std": spread, "limit": count}
+        return _in_order(_of_folder(Path(images), name, settings, seed), classes)
     inputs, labels = _collected(images, count)
     if len(inputs) < 2:
         raise UserError(f"images: {len(inputs)} given; two or more are needed")
-    scale, middle, spread = 1, (0.0,) * inputs.shape[1], (1.0,) * inputs.shape[1]
-    if mean is not None and std is not None:
-        scale, middle, spread = _PIXELS, tuple(map(float, mean)), tuple(map(float, std))
+    if not bool(inputs.isfinite().all()):
+        raise UserError("images: hold numbers that are not finite")
+    scale = 1
+    if middle is None or spread is None:
+        middle, spread = (0.0,) * inputs.shape[1], (1.0,) * inputs.shape[1]
+    else:
+        scale = _PIXELS
         if not len(middle) == len(spread) == inputs.shape[1]:
             raise UserError(
                 f"mean and std must have one number for each of {inputs.shape[1]} channels"
             )
-        inputs = (inputs * _along(spread) + _along(middle)) * scale
+        inputs = inputs * _along(spread) + _along(middle)
+        low, high = (float(value) for value in inputs.aminmax())
+        if not -_FAR <= low <= high <= 1 + _FAR:
+            raise UserError(
+                f"images: by this mean and std their pixels are {low:.3g} to {high:.3g}, not 0 to "
+                "1; they must be normalised, as the network takes them"
+            )
+        inputs = inputs * scale
     names = tuple(classes or getattr(getattr(images, "dataset", None), "classes", None) or ())
     order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
     held = max(1, round(VAL_SHARE * len(inputs)))
@@ -88,28 +113,47 @@ def given_dataset(
     )
 
 
-def _of_folder(
-    root: Path,
-    name: str,
-    image_size: int | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-    seed: int,
-) -> Dataset:
+def _numbers(name: str, values: object) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    try:
+        numbers = tuple(float(value) for value in iter(values))  # type: ignore[call-overload]
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name} is {values!r}; must have one number for each channel") from error
+    if not numbers or not all(map(math.isfinite, numbers)):
+        raise UserError(f"{name} is {values!r}; must have one finite number for each channel")
+    return numbers
+
+
+def _in_order(dataset: Dataset, classes: Sequence[str] | None) -> Dataset:
+    """The same images, classes numbered as the outputs of the network are."""
+    if classes is None or tuple(classes) == dataset.classes:
+        return dataset
+    if sorted(classes) != sorted(dataset.classes):
+        raise UserError(
+            f"classes are {', '.join(map(str, classes))}; the folder has "
+            f"{', '.join(dataset.classes)}"
+        )
+    number = torch.tensor([list(classes).index(name) for name in dataset.classes])
+    labels = {split: number[values] for split, values in dataset.labels.items()}
+    return replace(dataset, labels=labels, classes=tuple(classes))
+
+
+def _of_folder(root: Path, name: str, chosen: Mapping[str, Any], seed: int) -> Dataset:
     place = Path(os.path.abspath(root))
     if not place.exists():
         raise UserError(f"{shown(root)}: no such folder or zip of images")
+    with listed(place) as found:
+        has_test = any(image.split == "test" for image in labelled(place, found))
     settings = {
         "source": "folder",
         "root": str(place),
         "val_fraction": VAL_SHARE,
-        "test_fraction": 0.0 if look_at(place).has_test else VAL_SHARE,
+        "test_fraction": 0.0 if has_test else VAL_SHARE,
         "split_seed": seed,
-        "image_size": image_size,
-        "mean": None if mean is None else tuple(map(float, mean)),
-        "std": None if std is None else tuple(map(float, std)),
+        **chosen,
     }
-    return load_dataset(name, DataParams.model_validate(settings))
+    return load_dataset(name, parse(DataParams, settings, str(root), ""))
 
 
 def _collected(images: Any, count: int | None) -> tuple[Tensor, Tensor | None]:
@@ -127,7 +171,9 @@ def _collected(images: Any, count: int | None) -> tuple[Tensor, Tensor | None]:
         first, *others = batch if isinstance(batch, list | tuple) else (batch,)
         inputs.append(_batch(first))
         if others and isinstance(others[0], Tensor) and others[0].ndim == 1:
-            labels.append(others[0].long())
+            if others[0].is_floating_point():
+                raise UserError(f"images: classes are {others[0].dtype}; must be whole numbers")
+            labels.append(others[0].detach().cpu().long())
         held += len(inputs[-1])
         if count is not None and held >= count:
             break

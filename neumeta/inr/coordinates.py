@@ -180,10 +180,10 @@ def _bucket(
     for slot, spec in enumerate(specs):
         sides = (spec.out_size, spec.in_size)
         axes = [
-            torch.arange(size) if ranks is None else torch.tensor(ranks)
+            torch.arange(size).float() if ranks is None else torch.tensor(ranks).float()
             for size, ranks in zip(sides, spec.ranks, strict=True)
         ]
-        channels[slot, : spec.rows] = torch.cartesian_prod(*axes).float()
+        channels[slot, : spec.rows] = torch.cartesian_prod(*axes)
         places[slot, : spec.rows] = jitter.places(spec)
     return Bucket(
         specs=specs,

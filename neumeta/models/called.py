@@ -29,7 +29,7 @@ class CalledNetwork(nn.Module):
     """A network that takes one tensor, in which a whole batch is packed.
 
     Every tensor of a batch is laid flat, example by example, and all of them stand side by side;
-    whole numbers up to 2^24 are kept.
+    whole numbers up to 2^24 are kept, and others refused.
 
     Attributes:
         network: What is called.
@@ -79,13 +79,13 @@ class CalledNetwork(nn.Module):
             Float32, shape (n, 1, 1, numbers of an example).
 
         Raises:
-            UserError: If it has another form.
+            UserError: If it has another form, or whole numbers that float32 does not hold.
         """
         leaves, form = pytree.tree_flatten(batch)
         self._check(leaves)
         if form != self.form.spec or [tuple(leaf.shape[1:]) for leaf in leaves] != self.shapes:
             raise UserError("a batch has another form than the first one")
-        flat = [leaf.detach().cpu().flatten(1).float() for leaf in leaves]
+        flat = [_exact(leaf.detach().cpu()).reshape(len(leaf), -1) for leaf in leaves]
         return torch.cat(flat, dim=1)[:, None, None]
 
     def forward(self, packed: Tensor) -> Any:
@@ -113,6 +113,13 @@ class CalledNetwork(nn.Module):
         if len({len(leaf) for leaf in leaves}) > 1:
             lengths = ", ".join(str(len(leaf)) for leaf in leaves)
             raise UserError(f"tensors of one batch hold {lengths} examples; must be as many each")
+
+
+def _exact(leaf: Tensor) -> Tensor:
+    numbers = leaf.float()
+    if not leaf.is_floating_point() and not torch.equal(numbers.to(leaf.dtype), leaf):
+        raise UserError("a batch holds whole numbers beyond 2^24; must be smaller to be packed")
+    return numbers
 
 
 @called_by_users

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
 from neumeta.models.axes import Axis, Point
+from neumeta.models.layouts import Layout, layout_of
 from neumeta.models.resampling import Origin, resampled
-from neumeta.models.tensor_specs import Shape, TensorSpec
+from neumeta.models.tensor_specs import Ranks, Shape, TensorSpec
 from neumeta.tracing.groups import Group
 
 STREAM_ORDERS = "stream_orders"
@@ -271,7 +272,13 @@ class Family:
         Returns:
             One spec per generated tensor.
         """
-        shapes, morphing, ranks = self.shapes(at), self.morphing_axes, self.stream_ranks
+        shapes, morphing = self.shapes(at), self.morphing_axes
+        layouts = self.layouts(at)
+        ranks: dict[tuple[str, int], Ranks] = {
+            **self.stream_ranks,
+            **{axis: layout.ranks for axis, layout in layouts.items()},
+        }
+        owners = {axis: layout.owners for axis, layout in layouts.items()}
         return tuple(
             TensorSpec(
                 name,
@@ -279,9 +286,39 @@ class Family:
                 shapes[name],
                 morphing[name],
                 (ranks.get((name, 0)), ranks.get((name, 1))),
+                (owners.get((name, 0)), owners.get((name, 1))),
             )
             for index, name in enumerate(self.generated)
         )
+
+    @cached_property
+    def _laid_out(self) -> tuple[tuple[str, int], ...]:
+        """Axes of generated tensors along which units are not one place each."""
+        base, own = self.shapes(self.base), set(self.generated)
+        sizes = {group.name: len(group) for group in self.groups}
+        return tuple(
+            (name, axis)
+            for name, axis in dict.fromkeys(pair for group in self.groups for pair in group.axes)
+            if name in own and layout_of(self.groups, sizes, name, axis, base[name][axis])
+        )
+
+    def layouts(self, at: Point) -> dict[tuple[str, int], Layout]:
+        """Lay out the axes of generated tensors along which units are not one place each.
+
+        Args:
+            at: Which network.
+
+        Returns:
+            By tensor and axis; none where all units are one place and fill their axes.
+        """
+        if not self._laid_out:
+            return {}
+        base, sizes = self.shapes(self.base), self.sizes(at)
+        found = {
+            (name, axis): layout_of(self.groups, sizes, name, axis, base[name][axis])
+            for name, axis in self._laid_out
+        }
+        return {pair: layout for pair, layout in found.items() if layout is not None}
 
     def resample(
         self, base: Mapping[str, Tensor], at: Point, origin: Origin = "edge"
@@ -296,11 +333,15 @@ class Family:
         Returns:
             Generated tensors by name at that point.
         """
-        shapes = self.shapes(at)
-        return {
-            name: resampled(base[name], shapes[name], self.morphing_axes[name], origin)
-            for name in self.generated
-        }
+        shapes, layouts = self.shapes(at), self.layouts(at)
+        made = {}
+        for name in self.generated:
+            laid = [axis for axis in self.morphing_axes[name] if (name, axis) in layouts]
+            plain = [axis for axis in self.morphing_axes[name] if axis not in laid]
+            made[name] = resampled(base[name], shapes[name], plain, origin)
+            for axis in laid:
+                made[name] = layouts[name, axis].resampled(made[name], axis, origin)
+        return made
 
     def example_input(self, batch: int = 1) -> Tensor:
         """Zeros of the right input shape.

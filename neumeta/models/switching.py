@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from neumeta.core.errors import UserError
 from neumeta.models.family import Family
+from neumeta.models.traced.attention import ResizedAttention
 
 _PLAIN = (bool, int, float, str, tuple, list, type(None))
 
@@ -29,7 +30,7 @@ def require_member(network: object, family: Family, like: nn.Module) -> nn.Modul
         raise UserError(f"network is {network!r}; {made}")
     have, want = ({n: type(m) for n, m in net.named_modules()} for net in (network, like))
     for name in sorted(have.keys() | want.keys()):
-        if have.get(name) is not want.get(name):
+        if _kind(have.get(name)) is not _kind(want.get(name)):
             kinds = [
                 kind.__name__ if kind else "missing" for kind in (have.get(name), want.get(name))
             ]
@@ -47,6 +48,10 @@ def require_member(network: object, family: Family, like: nn.Module) -> nn.Modul
     return network
 
 
+def _kind(found: type | None) -> type | None:
+    return nn.MultiheadAttention if found is ResizedAttention else found
+
+
 def switch(network: nn.Module, like: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Turn a network into another one; its modules stay the same objects.
 
@@ -57,7 +62,11 @@ def switch(network: nn.Module, like: nn.Module, weights: Mapping[str, Tensor]) -
         weights: All parameters of the other one, by name; copied, as are buffers of another size.
     """
     for name, module in network.named_modules():
-        for key, value in vars(like.get_submodule(name)).items():
+        other = like.get_submodule(name)
+        if isinstance(other, nn.MultiheadAttention) and isinstance(module, nn.MultiheadAttention):
+            module.__class__ = type(other)  # which of the two it is depends on the width
+            module._qkv_same_embed_dim = other._qkv_same_embed_dim
+        for key, value in vars(other).items():
             if not key.startswith("_") and key != "training" and isinstance(value, _PLAIN):
                 setattr(module, key, value)
         for key, old in list(module.named_parameters(recurse=False)):

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 
 Shape = tuple[int, ...]
+Ranks = tuple[int | float, ...]
+Owners = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -17,13 +19,16 @@ class TensorSpec:
         morphing: Axes of the tensor whose length differs between points.
         ranks: Place of every channel of axis 0 and of axis 1 in an order of its own, or None
             where that is its index.
+        owners: By axis, group and unit of every place, where units have several places or share
+            the axis with others, else None.
     """
 
     name: str
     index: int
     shape: Shape
     morphing: tuple[int, ...]
-    ranks: tuple[tuple[int, ...] | None, tuple[int, ...] | None] = (None, None)
+    ranks: tuple[Ranks | None, Ranks | None] = (None, None)
+    owners: tuple[Owners | None, Owners | None] = (None, None)
 
     @property
     def out_size(self) -> int:

@@ -1,6 +1,7 @@
 """Data sets out of what a program holds."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,6 +60,15 @@ def test_a_folder_of_pictures_is_read(tmp_path: Path) -> None:
             Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
     found = given_dataset(tmp_path, image_size=8)
     assert (found.classes, found.image_shape) == (("cat", "dog"), (3, 8, 8))
+    turned = given_dataset(tmp_path, image_size=8, classes=("dog", "cat"))
+    assert turned.classes == ("dog", "cat")
+    assert torch.equal(turned.images["train"], found.images["train"])
+    assert torch.equal(turned.labels["train"], 1 - found.labels["train"])
+    assert given_dataset(tmp_path, image_size=8, count=12).size("train") == 12
+    with pytest.raises(UserError, match="classes are cat, bird; the folder has cat, dog"):
+        given_dataset(tmp_path, image_size=8, classes=("cat", "bird"))
+    with pytest.raises(UserError, match="image_size: Input should be"):
+        given_dataset(tmp_path, image_size=0)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +85,28 @@ def test_a_folder_of_pictures_is_read(tmp_path: Path) -> None:
 def test_what_holds_no_images_is_refused(images: object, text: str) -> None:
     with pytest.raises(UserError, match=text):
         given_dataset(images)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"mean": (0.5,) * 3}, "mean and std go together"),
+        ({"mean": (0.5,) * 3, "std": (0.2, 0.0, 0.2)}, "std holds 0; must be above 0"),
+        ({"mean": 0.5, "std": 0.2}, "mean is 0.5; must have one number"),
+        ({"count": -1}, "count is -1"),
+        ({"mean": (0.5,) * 3, "std": (20.0,) * 3}, "by this mean and std their pixels are"),
+    ],
+)
+def test_wrong_settings_are_one_line(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(UserError, match=text):
+        given_dataset(IMAGES, **settings)
+
+
+def test_classes_are_whole_numbers_and_images_finite() -> None:
+    with pytest.raises(UserError, match="must be whole numbers"):
+        given_dataset([(IMAGES, LABELS.float())])
+    with pytest.raises(UserError, match="not finite"):
+        given_dataset(IMAGES / 0)
 
 
 def test_one_number_a_channel() -> None:

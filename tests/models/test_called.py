@@ -38,6 +38,18 @@ def test_a_packed_batch_gives_what_the_batch_gives() -> None:
     assert torch.equal(twin(packed.pack(given)), call(network, given))
 
 
+def test_classes_of_a_loader_are_packed_beside_the_images() -> None:
+    given = [torch.randn(5, 6), torch.arange(5)]
+    packed = called(nn.Linear(6, 3), lambda network, batch: network(batch[0]), given)
+    assert packed.pack(given).shape == (5, 1, 1, 7)
+
+
+def test_numbers_that_would_be_rounded_are_refused() -> None:
+    given = {"ids": torch.full((3, 7), 2**24 + 1), "extra": torch.zeros(3, 2)}
+    with pytest.raises(UserError, match="whole numbers beyond"):
+        called(Two(), call, given)
+
+
 @pytest.mark.parametrize(
     ("given", "text"),
     [

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from neumeta.core.boundary import called_by_users
 from neumeta.core.device import choose_device
-from neumeta.core.errors import UserError
-from neumeta.core.files import atomic_write_bytes
+from neumeta.core.errors import UserError, first_line
+from neumeta.core.fields import MOST_COUNT, MOST_SEED, MOST_WIDTH, whole
+from neumeta.core.files import atomic_write_bytes, check_writable
 from neumeta.core.processes import ALONE
+from neumeta.core.reading import parse
 from neumeta.core.targets import check_targets, checkpoint
 from neumeta.data.dataset import Dataset
 from neumeta.data.given import given_dataset
@@ -70,7 +72,8 @@ def metamorphose(
         >>> narrow = morph.sample(0.63)  # doctest: +SKIP
 
     Args:
-        network: A trained classifier: takes images, returns one number for each class.
+        network: A trained classifier: takes images, returns one number for each class. One of
+            half or double precision is taken in float32.
         images: A folder of pictures, a DataLoader of tensors or of pairs (images, classes), or a
             tensor; see `given_dataset`. Without classes the network's own answers are learnt.
         widths: Smallest and largest share of the channels that are trained; the largest is 1.0.
@@ -86,7 +89,7 @@ def metamorphose(
         mean: Per channel, by which tensors were normalised, of pixels in 0 to 1.
         std: Likewise.
         classes: Names of the classes, in the order of the outputs.
-        count: At most so many images.
+        count: At most so many images; of a folder, of each of its splits.
         call: Takes the network and a batch as the DataLoader gives it, and returns one number for
             each class: for networks that are called with dicts, keywords or several inputs.
         seed: Of the split, the orders and the training.
@@ -105,7 +108,15 @@ def metamorphose(
     if not isinstance(network, nn.Module):
         raise UserError(f"network is a {type(network).__name__}; must be a torch.nn.Module")
     low, high = _range(widths)
+    whole("steps", steps, 0, MOST_COUNT)
+    whole("seed", seed, 0, MOST_SEED)
+    whole("multiple", multiple, 1, MOST_WIDTH)
     where = choose_device(device)
+    if out is not None:  # before the work, not after it
+        check_targets([], [(out, checkpoint("inr"))])
+        check_writable(out)
+    if resume is not None:
+        check_writable(Path(resume) / "state")
     if call is not None:
         network, images = _packed(network, call, images)
     dataset = given_dataset(
@@ -136,13 +147,13 @@ def metamorphose(
     params = default_recipe(
         low=low,
         high=high,
-        units=max(map(len, family.groups)),
+        units=_longest(family),
         steps=steps,
         seed=seed,
         images=dataset.size("train"),
     )
     if change is not None:
-        params = TrainParams.model_validate(change(params.model_dump(mode="json")))
+        params = parse(TrainParams, change(params.model_dump(mode="json")), "change", "train")
     origin = {
         "noise": params.sample_noise,
         "train_widths": list(params.widths.values()),
@@ -164,7 +175,6 @@ def metamorphose(
         store.run(seeds.jobs(), "INR")
         _, inr, frozen, header = read_inr(seeds.inr_path(seed), network)
         if out is not None:
-            check_targets([], [(out, checkpoint("inr"))])
             atomic_write_bytes(out, seeds.inr_path(seed).read_bytes())
     return MorphableNetwork(family, inr.to(where), moved(frozen, where), header)
 
@@ -210,11 +220,26 @@ def _answered(network: nn.Module, dataset: Dataset) -> Dataset:
 
 
 def _answers(network: nn.Module, inputs: Tensor) -> Tensor:
-    with torch.no_grad():
-        found = [network(batch) for batch in inputs.split(BATCH)]
+    try:
+        with torch.no_grad():
+            found = [network(batch) for batch in inputs.split(BATCH)]
+    except Exception as error:  # whatever its code says
+        shape = tuple(inputs.shape[1:])
+        raise UserError(
+            f"the network does not take images of shape {shape}: {first_line(error)}"
+        ) from error
     if not all(isinstance(value, Tensor) and value.ndim == 2 for value in found):
         raise UserError("the network must return one number for each class, shape (n, classes)")
-    return torch.cat(found)
+    answers = torch.cat(found)
+    if not bool(answers.isfinite().all()):
+        raise UserError("the network returns numbers that are not finite for some of the images")
+    return answers
+
+
+def _longest(family: Family) -> int:
+    """Places of the longest axis that follows the width; a unit may have several."""
+    shapes = family.shapes(family.base)
+    return max(shapes[name][axis] for group in family.groups for name, axis in group.axes)
 
 
 def _ordered(
@@ -241,7 +266,7 @@ def _hash_of(weights: Mapping[str, Tensor]) -> str:
 
 
 def copied(network: nn.Module) -> nn.Module:
-    """Copy a network to the CPU, for use without training.
+    """Copy a network to the CPU, in float32, for use without training.
 
     Args:
         network: Not changed.
@@ -249,4 +274,4 @@ def copied(network: nn.Module) -> nn.Module:
     Returns:
         The copy, in evaluation mode.
     """
-    return copy.deepcopy(network).cpu().eval()
+    return copy.deepcopy(network).cpu().float().eval()

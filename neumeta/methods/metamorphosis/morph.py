@@ -280,9 +280,10 @@ class MorphableNetwork:
         at = self._point(width, None)
         generator = torch.Generator().manual_seed(whole("seed", seed, 0, MOST_SEED))
         network = self._made(at, draws=draws, noise=noise, generator=generator)
+        count, amount = self._draws_and_noise(draws, noise)
         origin = {
-            "draws": self.draws if draws is None else draws,
-            "noise": self.header["noise"] if noise is None else noise,
+            "draws": count,
+            "noise": amount,
             "seed": seed,
             "data_sha256": self.header["data_sha256"],
         }

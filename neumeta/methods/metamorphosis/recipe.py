@@ -20,7 +20,7 @@ def default_recipe(
     Args:
         low: Smallest width that is trained.
         high: Largest width that is trained.
-        units: Channels of the largest group that changes.
+        units: Places of the longest axis that changes.
         steps: Of the task phase.
         seed: Of the training.
         images: Training images that there are.

@@ -117,7 +117,7 @@ class Shrinker:
         method: See `prepare`.
         refit: See `prepare`.
         statistics: See `prepare`.
-        generator: Source of randomness, set to a state of its own for every width.
+        seed: Of what is drawn, the same for every width.
         home: Device of the network that was given.
     """
 

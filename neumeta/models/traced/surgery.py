@@ -138,11 +138,12 @@ def _copies(network: nn.Module) -> Build:
     """Builds a network anew, as a copy; layers that know how begin from fresh weights."""
 
     def build() -> nn.Module:
-        made = copy.deepcopy(network).cpu().eval()
-        for module in made.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
+        made = copy.deepcopy(network).cpu().float().eval()
+        with torch.random.fork_rng(devices=[]):  # the program's own draws stay as they were
+            for module in made.modules():
+                reset = getattr(module, "reset_parameters", None)
+                if callable(reset):
+                    reset()
         return made.requires_grad_()
 
     return build

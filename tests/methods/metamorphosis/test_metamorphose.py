@@ -1,5 +1,6 @@
 """From a network that a program holds to one file of all widths."""
 
+import copy
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,11 @@ def test_a_network_is_called_by_a_function(data: tuple[Tensor, Tensor]) -> None:
         ({"widths": "all"}, "must be shares"),
         ({"scope": "layer7"}, "fits no group"),
         ({"device": "tpu"}, "must be auto, cpu, cuda"),
+        ({"steps": 1.5}, "steps is 1.5"),
+        ({"seed": -1}, "seed is -1"),
+        ({"multiple": 0}, "multiple is 0"),
+        ({"change": lambda section: {**section, "stepps": 3}}, "stepps: unknown key"),
+        ({"out": "narrow.pt"}, "must end in .safetensors"),
         ({"classes": ["a", "b"]}, "returns 3 numbers for an image, but there are 2 classes"),
     ],
 )
@@ -184,6 +190,35 @@ def test_wrong_settings_are_one_line(
 ) -> None:
     with pytest.raises(UserError, match=text):
         made(network, data[0], **settings)
+
+
+def test_what_would_be_written_over_is_refused_before_the_training(
+    network: nn.Module,
+    data: tuple[Tensor, Tensor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_text("mine")
+    monkeypatch.setattr(training.Trainer, "run", lambda *args: pytest.fail("was trained"))
+    with pytest.raises(UserError, match="is there, and is not a checkpoint"):
+        made(network, data[0], out=other)
+    with pytest.raises(UserError, match="cannot write"):
+        made(network, data[0], resume=other)
+    assert other.read_text() == "mine"
+
+
+def test_a_network_of_half_precision_is_taken_in_float32(
+    network: nn.Module, data: tuple[Tensor, Tensor]
+) -> None:
+    narrow: Any = made(copy.deepcopy(network).half(), data[0]).sample(0.5)
+    assert {value.dtype for value in narrow.parameters()} == {torch.float32}
+    assert narrow(data[0]).shape == (len(data[0]), 3)
+
+
+def test_images_that_the_network_does_not_take_are_one_line(network: nn.Module) -> None:
+    with pytest.raises(UserError, match=r"does not take images of shape \(3, 8, 8\)"):
+        made(network, torch.randn(20, 3, 8, 8))
 
 
 def test_what_is_no_classifier_is_refused(data: tuple[Tensor, Tensor]) -> None:

@@ -51,9 +51,10 @@ def channel_scores(
     scores = {}
     for group in comparison.groups:
         total = torch.zeros(len(group), device=comparison.device)
-        for name, axis in group.axes:
-            slices = values[name].movedim(axis, 0)
-            total += slices.flatten(1).sum(1) if slices.ndim > 1 else slices
+        for member in group.members:
+            slices = values[member.tensor].movedim(member.axis, 0)
+            each = slices.flatten(1).sum(1) if slices.ndim > 1 else slices
+            total += each[torch.tensor(member.places, device=each.device)].sum(1)
         scores[group.name] = total
     return scores
 

@@ -216,7 +216,7 @@ class Baselines:
             found = channel_scores(comparison, criterion, settings.scoring, seed or 0)
             self._scores[criterion, seed] = found
         scores = self._scores[criterion, seed]
-        return keep_top(comparison.base, comparison.groups, scores, comparison.skeletons.shapes(at))
+        return keep_top(comparison.base, comparison.groups, scores, comparison.family.sizes(at))
 
 
 def _job(name: str, settings: Any, run: Callable[[], list[ResultRow]]) -> Job[Rows]:

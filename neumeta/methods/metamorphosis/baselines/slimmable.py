@@ -51,7 +51,7 @@ def slim(
     Returns:
         All parameters by name.
     """
-    taken = leading_channels(shared, comparison.family, comparison.skeletons.shapes(at))
+    taken = leading_channels(shared, comparison.family, at, comparison.skeletons.shapes(at))
     if rescale:
         for name, value in taken.items():
             if 1 in comparison.family.morphing_axes[name]:

@@ -161,7 +161,7 @@ def test_the_highest_scores_stay_in_their_order() -> None:
         "conv2": torch.tensor([4, 5, 6, 7]),
         "conv3": torch.arange(8),
     }
-    made = keep_top(examples.base, examples.groups, scores, examples.skeletons.shapes(at(2)))
+    made = keep_top(examples.base, examples.groups, scores, examples.family.sizes(at(2)))
     wanted = take_channels(examples.base, examples.groups, kept)
     assert all(torch.equal(made[name], value) for name, value in wanted.items())
     assert torch.equal(made["conv1.weight"], examples.base["conv1.weight"][[1, 3]])
@@ -175,9 +175,7 @@ def test_pruning_fits_every_width_and_changes_nothing_at_the_base_width(
     examples = lenet_examples()
     scores = channel_scores(examples, criterion, SOME)
     for width in (2, 3, 4):
-        made = keep_top(
-            examples.base, examples.groups, scores, examples.skeletons.shapes(at(width))
-        )
+        made = keep_top(examples.base, examples.groups, scores, examples.family.sizes(at(width)))
         assert {name: tuple(v.shape) for name, v in made.items()} == examples.family.shapes(
             at(width)
         )
@@ -197,5 +195,5 @@ def test_pruning_keeps_the_function_when_the_cut_channels_are_dead() -> None:
     large = given_network(examples, at(4), weights)(inputs)
     for criterion in ("l1", "l2"):
         scores = channel_scores(examples, criterion, None)
-        made = keep_top(weights, examples.groups, scores, examples.skeletons.shapes(at(2)))
+        made = keep_top(weights, examples.groups, scores, examples.family.sizes(at(2)))
         torch.testing.assert_close(given_network(examples, at(2), made)(inputs), large)
