@@ -19,6 +19,7 @@ Sizes = Callable[[str, int], int]
 _CIFAR = re.compile(r"cifar_resnet(\d+)")
 _CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 _BLOCK = re.compile(r"layer1\.(\d+)\.conv1\.weight$")
+_PICTURE = 224  # pixels; of a network of a builder
 _DIGITS = 28  # pixels; LeNet takes images of any size
 
 
@@ -38,7 +39,7 @@ def build_for(
     """Build a network for weights and put them in.
 
     Args:
-        name: One of `architectures`.
+        name: One of `architectures`, or the text of a builder, such as `package.module:function`.
         weights: By name; widths and the number of classes are read off them.
         where: Their origin, for errors.
         fold: Whether to fold BatchNorms into the layers before them.
@@ -50,12 +51,15 @@ def build_for(
         UserError: If the name is unknown, the weights are none of such a network, or a BatchNorm
             cannot be folded.
     """
+    if ":" in name:
+        return _built(name, weights, where, fold)
     if name not in architectures():
         near = difflib.get_close_matches(name, architectures(), n=1)
         raise UserError(
             f"architecture {name!r} is unknown; allowed are lenet, cifar_resnet with a depth of "
             f"{', '.join(map(str, _CIFAR_DEPTHS))}, and the classifiers of torchvision, such as "
-            "resnet50" + (f"; did you mean {near[0]!r}?" if near else "")
+            "resnet50, or a builder as package.module:function"
+            + (f"; did you mean {near[0]!r}?" if near else "")
         )
 
     def size(tensor: str, axis: int) -> int:
@@ -76,6 +80,22 @@ def build_for(
         example = torch.randn(2, *shape)
     put_weights(network, weights, where)
     network.eval()
+    return (fold_batch_norms(network) if fold else network), example
+
+
+def _built(
+    name: str, weights: Mapping[str, Tensor], where: str, fold: bool
+) -> tuple[nn.Module, Tensor]:
+    """A network of a builder, with an example of as many channels as its first weight takes."""
+    from neumeta.models.traced.builder import builder
+
+    network = builder(name)()
+    put_weights(network, weights, where)
+    first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None:
+        raise UserError(f"{name}: takes no images: there is no convolution in it")
+    noise = torch.Generator().manual_seed(0)
+    example = torch.randn(2, first.in_channels, _PICTURE, _PICTURE, generator=noise)
     return (fold_batch_norms(network) if fold else network), example
 
 

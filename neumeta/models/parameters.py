@@ -21,12 +21,13 @@ def parameters_of(network: nn.Module) -> dict[str, Tensor]:
 def load_parameters(
     network: nn.Module, weights: Mapping[str, Tensor], *, assign: bool = False
 ) -> nn.Module:
-    """Put parameters into a network, strictly; its buffers stay.
+    """Put parameters into a network, strictly; its buffers stay what they are.
 
     Args:
         network: The architecture; changed in place.
         weights: All parameters by name.
-        assign: Whether the network takes the tensors themselves, and not their numbers.
+        assign: Whether the network takes the tensors themselves, and not their numbers; its buffers
+            then move to where they lie.
 
     Returns:
         The same network.
@@ -39,6 +40,12 @@ def load_parameters(
     kept = {name for name, _ in network.named_buffers(remove_duplicate=False)}
     state |= {name: value for name, value in network.state_dict().items() if name in kept}
     network.load_state_dict(state, strict=True, assign=assign)
+    if assign and weights:
+        place = place_of(weights)
+        for module in network.modules():
+            for name, buffer in module._buffers.items():
+                if buffer is not None and not buffer.is_meta:
+                    module._buffers[name] = buffer.to(place)
     return network
 
 

@@ -65,7 +65,7 @@ def family_from_header(header: Mapping[str, Any], network: nn.Module | None = No
         if settings["name"] == TRACED:
             if network is not None:
                 return traced_family(settings, header["input"], network)
-            check_trusted(str(settings["build"]))
+            check_trusted(str(settings["build"]), settings.get("options"))
         return make_family(settings, header["input"])
     except KeyError as error:
         raise UserError(f"checkpoint header lacks {error}; was it written by neumeta?") from error

@@ -52,6 +52,22 @@ def order_units(
     return _SOLVERS[solver](distances, generator)
 
 
+def quick_order(
+    distances: Float[ndarray, "n n"], generator: np.random.Generator
+) -> Int[ndarray, " n"]:
+    """Find an order within seconds, whatever the number of units.
+
+    Args:
+        distances: See `order_units`.
+        generator: Likewise.
+
+    Returns:
+        That of solver `search` up to 128 units, of `2-opt` beyond.
+    """
+    solver: Solver = "search" if len(distances) <= _LARGEST_KICKED else "2-opt"
+    return order_units(distances, solver, generator)
+
+
 def _random(distances: ndarray, generator: np.random.Generator) -> ndarray:
     return generator.permutation(len(distances))
 

@@ -166,3 +166,6 @@ def test_a_file_runs_no_builder_that_nobody_named(
     with pytest.raises(UserError, match="os:system"):
         family_from_header(header | {"family": evil})
     assert not (tmp_path / "here").exists()
+    download = {**header["family"], "build": "torchvision:resnet18", "options": {"weights": "X"}}
+    with pytest.raises(UserError, match="asked to read other files, by 'weights'"):
+        family_from_header(header | {"family": download})

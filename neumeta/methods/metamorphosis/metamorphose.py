@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from neumeta.core.boundary import called_by_users
 from neumeta.core.device import choose_device
-from neumeta.core.errors import UserError, first_line
+from neumeta.core.errors import CollapseError, UserError, first_line
 from neumeta.core.fields import MOST_COUNT, MOST_SEED, MOST_WIDTH, whole
 from neumeta.core.files import atomic_write_bytes, check_writable
 from neumeta.core.processes import ALONE
@@ -35,7 +35,7 @@ from neumeta.models.traced.norms import without_statistics
 from neumeta.models.traced.surgery import traced_family
 from neumeta.models.traced.trust import OWN
 from neumeta.permute.orders import find_orders
-from neumeta.permute.solve import order_units
+from neumeta.permute.solve import quick_order
 
 PER_CENT = 100  # widths of such families are whole per cents
 _LEAST = 5
@@ -172,7 +172,13 @@ def metamorphose(
             store,
             ALONE,
         )
-        store.run(seeds.jobs(), "INR")
+        try:
+            store.run(seeds.jobs(), "INR")
+        except CollapseError as error:
+            raise UserError(
+                f"the INR does not follow the network after {steps} steps: no width answers better "
+                "than one whose generated layers are zero; take more steps, or a narrower scope"
+            ) from error
         _, inr, frozen, header = read_inr(seeds.inr_path(seed), network)
         if out is not None:
             atomic_write_bytes(out, seeds.inr_path(seed).read_bytes())
@@ -249,7 +255,7 @@ def _ordered(
     generator = np.random.default_rng(seed)
 
     def solve(distances: np.ndarray) -> np.ndarray:
-        return order_units(distances, "search", generator)
+        return quick_order(distances, generator)
 
     arrangement, _ = find_orders(base, family.groups, solve)
     permuted = arrangement.apply(base)

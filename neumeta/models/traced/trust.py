@@ -7,21 +7,30 @@ from neumeta.core.errors import UserError
 from neumeta.core.reading import PARAMS_FILE, read_yaml
 
 _OF_LIBRARIES = ("torchvision", "timm")
+# Options of their builders that read or download files, which no file may ask for.
+_LOADING = frozenset(
+    ("weights", "weights_backbone", "pretrained", "checkpoint_path", "cache_dir")
+) | {"pretrained_cfg", "pretrained_cfg_overlay"}
 OWN = "own"  # the kind of a builder that no file can name: a program holds the network
 
 
-def check_trusted(build: str) -> None:
+def check_trusted(build: str, options: Mapping[str, object] | None = None) -> None:
     """Refuse to run code for a file that nobody here has named.
 
     Args:
         build: What the header of the file says.
+        options: Likewise, arguments of the builder.
 
     Raises:
         UserError: If it is neither a network of a library, nor stands in a section `family` of the
             parameter file here.
     """
+    if build in _in_params():
+        return
     kind = build.partition(":")[0]
-    if kind in _OF_LIBRARIES or build in _in_params():
+    if kind in _OF_LIBRARIES:
+        if loading := sorted(_LOADING & {*(options or {})}):
+            raise UserError(f"its builder is asked to read other files, by {loading[0]!r}")
         return
     if kind == OWN:
         raise UserError(

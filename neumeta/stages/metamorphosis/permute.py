@@ -19,9 +19,11 @@ from neumeta.permute.function import assert_function_preserved, function_change
 from neumeta.permute.orders import find_orders
 from neumeta.permute.params import PermuteParams
 from neumeta.permute.path import shortest_path
+from neumeta.permute.solve import quick_order
 from neumeta.permute.variation import total_variation
 
 LARGEST_CHECK = 1000
+LARGEST_SEARCHED = 512  # channels; beyond, the search takes minutes a group
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             def solve(distances: ndarray) -> ndarray:
                 tries = params.perturbations
+                if len(distances) > LARGEST_SEARCHED:
+                    return quick_order(distances, generator)
                 return shortest_path(distances, perturbations=tries, generator=generator)
 
             arrangement, found = find_orders(weights, family.groups, solve)
