@@ -50,6 +50,13 @@ def own_network(num_classes: int = 3, channels: int = 4) -> nn.Module:
     return network.eval()
 
 
+def own_in_colour() -> nn.Module:
+    """The same for pictures in colour."""
+    network = own_network()
+    network.stem = nn.Conv2d(3, 4, 3, padding=1)
+    return network
+
+
 def learnt(network: nn.Module, inputs: Tensor, labels: Tensor, steps: int = 60) -> nn.Module:
     """Train it a little."""
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)

@@ -7,9 +7,9 @@ from neumeta.core.stage import deterministic
 from neumeta.core.targets import check_targets
 from neumeta.measure.budgets import BUDGETS, Budget
 from neumeta.measure.latency import machine
-from neumeta.methods.metamorphosis.loading import load
 from neumeta.methods.metamorphosis.morph import MorphableNetwork
 from neumeta.models.export import output_of
+from neumeta.stages._networks import opened
 
 
 def fit(args: argparse.Namespace) -> None:
@@ -27,7 +27,7 @@ def fit(args: argparse.Namespace) -> None:
         raise UserError(f"name a budget: {', '.join(f'--{kind}' for kind in BUDGETS)}")
     budgets = [Budget.of(kind, text) for kind, text in given.items()]
     check_targets([args.checkpoint], [(path, output_of(path)) for path in args.out])
-    source = load(args.checkpoint, network=args.build)
+    source = opened(args.checkpoint, args.build)
     if not isinstance(source, MorphableNetwork):
         raise UserError(f"{args.checkpoint}: holds one network; there is nothing to choose")
     found = source.fit(**given)

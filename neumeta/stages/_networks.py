@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from neumeta.core.checkpoint import read_header
+from neumeta.core.device import CPU
 from neumeta.core.errors import UserError
 from neumeta.core.fields import DEFAULT_DRAWS
 from neumeta.core.files import sha256_of
@@ -29,6 +30,28 @@ from neumeta.permute.file import permute_file
 ORIGIN = ("inr_sha256", "draws", "noise", "seed", "data_sha256")
 
 
+def opened(
+    path: str, build: str | None, device: torch.device = CPU
+) -> MorphableNetwork | StoredNetwork:
+    """Open a file of networks of a family.
+
+    Args:
+        path: The file.
+        build: Builder of the network, where the file names one of somebody's own.
+        device: Where it shall lie.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        UserError: If it holds something else.
+    """
+    found = load(path, device, network=build)
+    if not isinstance(found, MorphableNetwork | StoredNetwork):
+        raise UserError(f"{path}: holds a network of one size that was shrunk; see neumeta.load")
+    return found
+
+
 def sample(args: argparse.Namespace) -> None:
     """Write a network of one width.
 
@@ -40,7 +63,7 @@ def sample(args: argparse.Namespace) -> None:
     options = OnnxOptions(args.opset, args.raw)
     if options != OnnxOptions() and not any(path.endswith(".onnx") for path in args.out):
         raise UserError("--opset and --raw are of ONNX files; --out names none")
-    source = load(args.checkpoint, network=args.build)
+    source = opened(args.checkpoint, args.build)
     (at,) = _points(source, [] if args.width is None else [args.width])
     if isinstance(source, StoredNetwork):
         _refuse_draws(args)
@@ -81,17 +104,17 @@ def evaluate(args: argparse.Namespace) -> None:
     """
     deterministic()
     device = device_of(args)
-    opened = load(args.checkpoint, device, network=args.build)
-    points = _points(opened, args.width or [])
-    dataset = read_dataset(args.dataset, opened.family.input_spec).to(device)
-    evaluator = Evaluator(opened.family, dataset, args.split, whole=True)
-    source: WeightSource = opened
+    held = opened(args.checkpoint, args.build, device)
+    points = _points(held, args.width or [])
+    dataset = read_dataset(args.dataset, held.family.input_spec).to(device)
+    evaluator = Evaluator(held.family, dataset, args.split, whole=True)
+    source: WeightSource = held
     how, seed = f"({args.split}, n = {len(evaluator)})", 0
-    if isinstance(opened, StoredNetwork):
+    if isinstance(held, StoredNetwork):
         _refuse_draws(args)
     else:
-        draws, noise, seed = _drawn(args, opened)
-        source = replace(opened, draws=draws, noise=noise)
+        draws, noise, seed = _drawn(args, held)
+        source = replace(held, draws=draws, noise=noise)
         how = f"{how[:-1]}, K = {draws})"
     metrics = {metric.name: (metric, max(len(metric.name), 6)) for metric in evaluator.task.metrics}
     names = "  ".join(f"{name:<{size}}" for name, (_, size) in metrics.items())

@@ -15,7 +15,7 @@ from neumeta.permute import solve
 from neumeta.permute.bound import path_bound
 from neumeta.permute.path import descend, tour_length, with_free_city
 from neumeta.permute.rows import descend_by_rows
-from neumeta.permute.solve import order_units
+from neumeta.permute.solve import order_units, quick_order
 from neumeta.permute.solvers import SOLVERS, Solver
 
 
@@ -108,6 +108,15 @@ def test_very_many_units_take_the_way_of_rows(monkeypatch: pytest.MonkeyPatch) -
         assert found[solver] == usual[solver]
     for solver in SOLVERS[3:]:
         assert usual["best"] <= found[solver] < usual["greedy"]
+
+
+@pytest.mark.parametrize(("count", "solver"), [(20, "search"), (200, "2-opt")])
+def test_a_quick_order_takes_the_solver_that_the_number_of_units_allows(
+    count: int, solver: Solver
+) -> None:
+    distances = distances_of(np.random.default_rng(0).normal(size=(count, 3)))
+    found = quick_order(distances, np.random.default_rng(0))
+    assert np.array_equal(found, solved(distances, solver))
 
 
 def test_units_that_are_all_alike() -> None:

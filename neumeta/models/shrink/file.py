@@ -22,6 +22,7 @@ from neumeta.models.fitting import put_weights
 from neumeta.models.shrink.shrink import COUNT, Method, shrink
 from neumeta.models.traced.plan import Scope, Widths, first_units, make_plan
 from neumeta.models.traced.resize import resized
+from neumeta.models.traced.trust import check_trusted
 from neumeta.models.weights_file import read_weights
 
 KIND = "shrunk"
@@ -182,11 +183,12 @@ def shrink_file(
     }
 
 
-def read_shrunk(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
+def read_shrunk(path: str | Path, build: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
     """Read a network that `shrink_file` wrote.
 
     Args:
         path: Safetensors of kind `shrunk`.
+        build: The builder that it may name, such as `package.module:function`.
 
     Returns:
         The network of that size, in evaluation mode, and the header.
@@ -196,8 +198,10 @@ def read_shrunk(path: str | Path) -> tuple[nn.Module, dict[str, Any]]:
     """
     weights, header = read_checkpoint(path, KIND)
     with trusting(path):
+        if ":" in (arch := str(header["arch"])) and arch != build:
+            check_trusted(arch)
         full = {name: _any(name, value, header["full"]) for name, value in weights.items()}
-        network, _ = build_for(header["arch"], full, str(path))
+        network, _ = build_for(arch, full, str(path))
         example = torch.randn(2, *header["image_shape"], generator=torch.Generator().manual_seed(0))
         plan = make_plan(network, example, scope=Scope(layers=tuple(header["layers"])))
         if {group.name for group in plan.groups} != set(header["sizes"]):

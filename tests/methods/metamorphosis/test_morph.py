@@ -51,7 +51,7 @@ def test_sampling_repeats_and_its_parameters_matter(inr: Path) -> None:
     morph = neumeta.load(inr)
 
     def first(**settings: object) -> torch.Tensor:
-        return next(morph.sample(3, **settings).parameters())  # type: ignore[arg-type]
+        return next(morph.sample(3, **settings).parameters())
 
     assert torch.equal(first(), first())
     assert torch.equal(first(draws=1), first(draws=5, noise=0.0))
@@ -104,7 +104,7 @@ def test_bad_arguments_are_one_line(inr: Path) -> None:
         morph.sample(3, noise=-1.0)
     for wrong in ({}, {"width": 3, "at": at(3)}):
         with pytest.raises(UserError, match="name one network, by its width or by a point"):
-            morph.weights(**wrong)  # type: ignore[arg-type]
+            morph.weights(**wrong)
     with pytest.raises(UserError, match="the axes of the lenet family are width"):
         morph.sample(at=Point.of({"depth": 3}))
 

@@ -10,10 +10,13 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+import neumeta
 from neumeta.__main__ import main
+from neumeta.core.errors import UserError
 from neumeta.models.cifar_resnet import CifarResNet
 from neumeta.models.lenet import LeNet
 from neumeta.models.shrink.file import read_shrunk
+from tests.own_network import own_in_colour
 
 CIFAR = "cifar_resnet20"
 
@@ -82,6 +85,19 @@ def test_torchvision(pictures: Path, tmp_path: Path) -> None:
     assert header["sizes"] and all(name.startswith("features.3") for name in header["sizes"])
     with torch.no_grad():
         assert network(torch.randn(2, 3, 64, 64)).shape == (2, 4)
+
+
+def test_a_network_of_ones_own(pictures: Path, tmp_path: Path) -> None:
+    """Its builder is run for a file only by whoever names it."""
+    build = "tests.own_network:own_in_colour"
+    base, out = write(tmp_path / "own.safetensors", own_in_colour()), tmp_path / "half.safetensors"
+    command = ["shrink", str(base), "--arch", build, "--images", str(pictures), "--size", "16"]
+    assert main([*command, "--width", "0.5", "--out", str(out)]) == 0
+    with pytest.raises(UserError, match="code that is run only if you name it"):
+        neumeta.load(out)
+    network = neumeta.load(out, network=build)
+    assert network.block.a.out_channels == network.hidden.out_features == 4
+    assert network(torch.randn(2, 3, 16, 16)).shape == (2, 3)
 
 
 def test_same_seed_same_bytes(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
