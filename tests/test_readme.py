@@ -24,7 +24,7 @@ SHOWN = {
     "cifar10-resnet56": (64, 48, 32, 24, 16),
     "cifar10-resnet20-all": (64, 48, 32),
 }
-METHODS = ("neumeta", "individual", "interpolated", "pruned-l1-finetuned")
+METHODS = ("neumeta", "individual", "merged", "interpolated", "pruned-l1-finetuned")
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,26 @@ def test_networks_pruned_and_tuned_for_their_width_are_ahead_or_level(reports: P
             method = f"pruned-{scores}-finetuned"
             if method in means.index:
                 assert (means[method] - means["neumeta"]).dropna().min() > -0.001, experiment
+
+
+def test_the_merge_is_ahead_where_the_readme_says(reports: Path) -> None:
+    def ahead(experiment: str, widths: tuple[int, ...]) -> dict[int, bool]:
+        means = means_of(reports, experiment)
+        return {w: means["merged", w] > means["neumeta", w] for w in widths}
+
+    assert all(ahead("digits-lenet", SHOWN["digits-lenet"]).values())
+    lenet = ahead("mnist-lenet", SHOWN["mnist-lenet"])
+    assert [width for width, found in lenet.items() if not found] == [8]
+    deep = means_of(reports, "cifar10-resnet56")
+    assert all(abs(deep["merged", w] - deep["neumeta", w]) < 0.003 for w in (64, 48, 32, 24, 16))
+    last = ahead("cifar10-resnet20", SHOWN["cifar10-resnet20"])
+    assert [width for width, found in last.items() if not found] == [32, 24, 16]
+    every = means_of(reports, "cifar10-resnet20-all")
+    both = [
+        " and ".join(f"{100 * every[method, width]:.1f}" for width in (48, 32))
+        for method in ("merged", "neumeta")
+    ]
+    assert f"{both[0]} against {both[1]} at h = 48 and 32" in TEXT
 
 
 def test_claims_on_the_other_resnets_are_the_measured_ones(reports: Path) -> None:
