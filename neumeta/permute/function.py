@@ -45,9 +45,11 @@ def function_change(
         return {n: v.double() if v.is_floating_point() else v for n, v in values.items()}
 
     arguments = tuple(value.double() for value in inputs)
+    own = double({name: b for name, b in network.named_buffers() if not b.is_meta})
     with torch.no_grad():
         first, second = (
-            functional_call(network, double(values), arguments) for values in (before, after)
+            functional_call(network, {**own, **double(values)}, arguments)
+            for values in (before, after)
         )
     change = (first - second).abs().max().item()
     return FunctionChange(change, change / max(first.abs().max().item(), 1e-300))

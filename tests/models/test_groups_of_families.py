@@ -127,11 +127,11 @@ def test_a_family_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_deep_network_is_traced_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a second where nothing else runs."""
+    """Two seconds where nothing else runs, half of them to import the recording of torch."""
     monkeypatch.setattr(traced_families, "_known", {})
     start = time.process_time()
     assert len(resnet("cifar_resnet", 56, "all_blocks").groups) == 27
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 20
 
 
 def test_a_base_of_one_channel_is_refused() -> None:

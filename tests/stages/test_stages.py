@@ -120,7 +120,7 @@ def test_result_tables_hold_every_method_width_and_seed(finished: Path) -> None:
     expected |= {("individual", 3, seed) for seed in (0, 1)}
     for method in ("neumeta", "neumeta-noise-free"):
         expected |= {(method, width, seed) for width in (2, 3, 4) for seed in (0, 1)}
-    for method in ("interpolated", "bypass", "pruned-l1"):
+    for method in ("merged", "interpolated", "bypass", "pruned-l1"):
         expected |= {(method, width, None) for width in (2, 3, 4)}
     assert found == expected
     assert not table.duplicated(["method", "width", "seed"]).any()

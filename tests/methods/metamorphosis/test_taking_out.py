@@ -57,7 +57,7 @@ def test_a_file_of_one_network_is_that_network(inr: Path, finished: Path, taken:
 def test_the_base_network_of_the_pipeline_is_read_likewise(finished: Path) -> None:
     base = neumeta.load(finished / EXPERIMENT / "base.safetensors")
     assert isinstance(base, neumeta.StoredNetwork) and base.at == at(4)
-    with pytest.raises(UserError, match="holds a 'dataset' checkpoint; must be an 'inr' or a"):
+    with pytest.raises(UserError, match="holds a 'dataset' checkpoint; must be an 'inr', a"):
         neumeta.load(finished / DATASET)
 
 
@@ -172,7 +172,7 @@ def test_torch_scripts_a_sampled_and_a_stored_network(inr: Path, taken: Path) ->
     ("asked", "told"),
     [
         ({"width": "3"}, "width is '3'; must be 1 or more, a whole number up to 4096"),
-        ({"width": 3.0}, r"width is 3\.0; must be"),
+        ({"width": 3.0}, "width 12 is outside"),
         ({"width": True}, "width is True; must be"),
         ({"width": [3]}, r"width is \[3\]; must be"),
         ({"width": 10**30}, "must be 1 or more, a whole number up to 4096"),

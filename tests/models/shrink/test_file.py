@@ -125,7 +125,7 @@ def test_same_seed_same_bytes(checkpoint: Path, pictures: Path, tmp_path: Path) 
         (["--width", "0.5", "--mean", "0.5"], "--mean has 1 numbers; must be 3"),
         (["--width", "0.5", "--std", "0", "1", "1"], "must be above 0"),
         (["--width", "0.5", "--count", "0"], "--count is 0"),
-        (["--width", "0.5", "--layers", "head*"], "no group of channels"),
+        (["--width", "0.5", "--layers", "head*"], "fits no group of this network"),
     ],
 )
 def test_mistakes(

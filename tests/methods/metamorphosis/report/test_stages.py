@@ -38,6 +38,7 @@ def test_report_and_index_end_to_end(flags: list[str]) -> None:
     first = everything(Path("reports"))
     assert sorted(first) == [
         "digits-lenet/ablations.csv",
+        "digits-lenet/accuracy_vs_cost.svg",
         "digits-lenet/accuracy_vs_params.svg",
         "digits-lenet/accuracy_vs_width.csv",
         "digits-lenet/accuracy_vs_width.svg",
