@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
+from torch import Tensor, nn
 
 from neumeta.core.progress import progress
 from neumeta.measure.evaluator import Evaluator
@@ -11,9 +12,10 @@ from neumeta.measure.results import ResultRow
 from neumeta.methods.metamorphosis.baselines.comparison import Comparison
 from neumeta.methods.metamorphosis.params.merge import MergeParams
 from neumeta.models.axes import Point
+from neumeta.models.family import Family
 from neumeta.models.parameters import load_parameters, parameters_of
 from neumeta.models.shrink.shrink import Shrinker
-from neumeta.models.traced.plan import Plan, Scope
+from neumeta.models.traced.plan import Plan, Scope, make_plan
 
 
 def merged_rows(
@@ -40,7 +42,7 @@ def merged_rows(
     shrinker = Shrinker.prepare(
         network,
         dataset.normalise(train[order[: params.images].to(train.device)]),
-        plan=Plan(family.groups, (), Scope()),
+        plan=_plan(family, network, dataset.normalise(train[:2])),
         count=params.images,
         seed=params.seed,
         augment=comparison.params.augmentation is not None,
@@ -52,3 +54,12 @@ def merged_rows(
         weights = parameters_of(shrinker.at(shares).network)
         rows.append(evaluator.row("merged", at, weights))
     return rows
+
+
+def _plan(family: Family, network: nn.Module, example: Tensor) -> Plan:
+    """The groups of the family; traced on the network itself where it has buffers, to name them."""
+    if not any(True for _ in network.buffers()):
+        return Plan(family.groups, (), Scope())
+    wanted = {group.name for group in family.groups}
+    found = make_plan(network, example, scope=Scope(streams=True)).groups
+    return Plan(tuple(group for group in found if group.name in wanted), (), Scope())

@@ -160,6 +160,7 @@ PARAMS: dict[str, Any] = {
         "probe_widths": [8, 12, 16, 20, 24],
     },
     "sweep": {"widths": {"start": 4, "stop": 24, "step": 1}, "draws": 16, "seed": 0},
+    "merge": {"widths": {"start": 4, "stop": 24, "step": 1}, "images": 2000, "seed": 0},
     "report": {
         "title": "LeNet on handwritten digits",
         "summary": "A LeNet with channels h, 2h, 4h; widths 4 to 7 are never trained.",
@@ -186,7 +187,7 @@ PERMUTE: dict[str, Any] = {
 }
 VARIATION = Variation.model_validate_json(json.dumps(PERMUTE))
 
-STAGES = ("data", "fetch", "permute", "train", "sweep", "baselines", "ablate")
+STAGES = ("data", "fetch", "permute", "train", "sweep", "merge", "baselines", "ablate")
 RUN: dict[str, Any] = {"threads": 2, "device": "cpu", "python": "3.11.7", "torch": "2.13.0"}
 RUNS = tuple(
     StageRun(stage=stage, seconds=seconds, params={}, **RUN)
@@ -258,7 +259,8 @@ def write_inputs(
     home.mkdir(parents=True)
     results = digits_like()
     ours = results["method"].str.startswith("neumeta")
-    for name, part in (("sweep", results[ours]), ("baselines", results[~ours])):
+    parts = {"sweep": results[ours], "baselines": results[~ours], "merge": results[:0]}
+    for name, part in parts.items():
         text = part.assign(seen=part["seen"].map({True: "true", False: "false"}))
         text.to_csv(home / f"{name}.csv", index=False)
     base_history().to_csv(home / "base.csv", index=False)
@@ -270,6 +272,10 @@ def write_inputs(
         record = folder / record_of(stage, experiment)
         record.parent.mkdir(parents=True)
         record.write_text(json.dumps(run))
+    costs = folder / record_of("costs", experiment)
+    costs.parent.mkdir(parents=True)
+    latency = {str(width): 1e-4 * width for width in range(4, 25)}
+    costs.write_text(json.dumps({"machine": "cpu, 1 thread", "latency": latency}))
     card: dict[str, Any] = {"kind": "dataset", "name": "digits", "content_sha256": "cd" * 32}
     card["sizes"] = {"train": 1069, "val": 188, "test": 540}
     (folder / "data/datasets/digits.card.json").write_text(json.dumps(card))
@@ -288,7 +294,9 @@ def write_inputs(
         *("--permute", f"{here}/permute.json"),
         *("--train-history", f"{here}/train.csv"),
         *("--sweep", f"{here}/sweep.csv"),
+        *("--merge", f"{here}/merge.csv"),
         *("--baselines", f"{here}/baselines.csv"),
+        *("--costs", record_of("costs", experiment)),
         *("--ablate", f"{here}/ablate.csv"),
         *("--dataset", "data/datasets/digits.card.json"),
         *("--inr", f"{here}/inr"),

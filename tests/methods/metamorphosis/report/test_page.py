@@ -152,7 +152,9 @@ def test_hostile_text_stays_text() -> None:
     assert reader.tags.count("script") == 2
     assert reader.text.count("alert(1)") >= 8
     # What is in the page for scripts is text there, too.
-    assert json.loads(reader.data)[0]["rows"] == [["90.0\u202f%", "", "", "1", "0.100", *SIZES, "–"]]
+    assert json.loads(reader.data)[0]["rows"] == [
+        ["90.0\u202f%", "", "", "1", "0.100", *SIZES, "–"]
+    ]
 
 
 def test_page_with_little_data() -> None:

@@ -54,7 +54,7 @@ def test_report_and_index_end_to_end(flags: list[str]) -> None:
     ]
     page = first["digits-lenet/index.html"].decode()
     assert "LeNet on handwritten digits" in page and "index_octaves" in page
-    assert "7\u202fmin 8\u202fs" in page
+    assert "8\u202fmin 10\u202fs" in page
     assert 'href="digits-lenet/index.html"' in first["index.html"].decode()
     metrics = json.loads(first["digits-lenet/metrics.json"])
     assert metrics["base_accuracy"] == 0.9833 and metrics["inr_seeds"] == 3
