@@ -1,7 +1,6 @@
 """From a trained network of anybody's to one file that holds it at every width."""
 
 import copy
-import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from neumeta.core.boundary import called_by_users
+from neumeta.core.checkpoint import payload_sha256
 from neumeta.core.device import choose_device
 from neumeta.core.errors import CollapseError, UserError, first_line
 from neumeta.core.fields import MOST_COUNT, MOST_SEED, MOST_WIDTH, whole
@@ -159,7 +159,7 @@ def metamorphose(
         "train_widths": list(params.widths.values()),
         "data_sha256": dataset.content_sha256(),
     }
-    shared = [params.model_dump(mode="json"), family.header(), origin, _hash_of(weights)]
+    shared = [params.model_dump(mode="json"), family.header(), origin, payload_sha256(weights)]
     with ExitStack() as stack:
         folder = resume or stack.enter_context(tempfile.TemporaryDirectory())
         store = seed_store(folder, shared)
@@ -261,14 +261,6 @@ def _ordered(
     permuted = arrangement.apply(base)
     _, ranked = find_orders(permuted, family.streams, solve)
     return permuted, family.with_stream_orders({one.name: list(one.order) for one in ranked})
-
-
-def _hash_of(weights: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, value in weights.items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def copied(network: nn.Module) -> nn.Module:
